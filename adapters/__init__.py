@@ -1,0 +1,1 @@
+"""Platforms → facts: the only code that talks to a platform. Start at `platform.py`."""

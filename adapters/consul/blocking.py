@@ -1,0 +1,97 @@
+"""The rules of Consul's blocking queries, without the queries: what an answer or a failure does to the next request.
+
+Called by the pollers of `adapters.consul.watch`. Pure: time and chance are arguments. Source: Consul's page on blocking
+queries, and its issues #3890, #2216, #7939.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+FIRST_PAUSE = 0.25
+LONGEST_PAUSE = 10.0
+TIMEOUT_MARGIN = 10.0
+
+
+@attrs.frozen
+class Cursor:
+    """Where one blocking query stands. `index` is what to ask with; 0 asks for an answer at once.
+
+    `last` is the index of the last answer, whatever was reset since, so that an agent that restarted with nothing is
+    told from one that was away for a moment. `body` is the last answer's, since an answer is not a change.
+    """
+
+    index: int = 0
+    last: int = 0
+    body: bytes = b""
+    failures: int = 0
+
+
+@attrs.frozen
+class Turn:
+    """What an answer means: is the content another, did the index go back, was the agent away before.
+
+    `since` is the index of the answer before, 0 if that can't be compared with this one's.
+    """
+
+    cursor: Cursor
+    since: int
+    changed: bool
+    went_back: bool
+    recovered: bool
+
+
+def answered(cursor: Cursor, index: int | None, body: bytes) -> Turn:
+    """The query was answered with this index header (None if it was missing or no number)."""
+    header = max(index or 0, 1)  # asking with 0 would never block: the query would spin
+    went_back = header < cursor.last
+    following = Cursor(index=0 if went_back else header, last=header, body=body)
+    return Turn(
+        cursor=following,
+        since=0 if went_back or cursor.failures else cursor.last,
+        changed=body != cursor.body or went_back,
+        went_back=went_back,
+        recovered=cursor.failures > 0,
+    )
+
+
+def failed(cursor: Cursor, overloaded: bool = False) -> Cursor:
+    """No answer. The next query asks for everything: an agent that restarted may never reach the old index.
+
+    An agent that is `overloaded` is the same as before, and need not send everything again.
+    """
+    return attrs.evolve(cursor, index=cursor.index if overloaded else 0, failures=cursor.failures + 1)
+
+
+def pause_after_failure(failures: int, chance: float, retry_after: float | None = None) -> float:
+    """Seconds until the next try after so many failures in a row.
+
+    Doubles up to a limit; `chance` (0 to 1) takes up to half of it away, so that many clients of one agent don't come
+    back together. What the server asked for is the least, up to ten times our own limit.
+    """
+    full = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 16))
+    return max(full * (1 - chance / 2), min(retry_after or 0.0, LONGEST_PAUSE * 10))
+
+
+def read_timeout(wait: float) -> float:
+    """Seconds until a blocking query counts as lost: the server adds up to a sixteenth of `wait`."""
+    return wait * 17 / 16 + TIMEOUT_MARGIN
+
+
+@attrs.frozen
+class Allowance:
+    """How often an answer may be fetched while everything changes all the time: a bucket of tokens.
+
+    A quiet mesh has a full bucket, so single changes are fetched at once; only lasting churn is slowed down to `rate`
+    answers a second, which bounds what churn costs Consul (the list of checks is big).
+    """
+
+    rate: float = 4.0
+    burst: float = 60.0
+    tokens: float = 60.0
+    at: float = 0.0
+
+    def spend(self, now: float) -> tuple[Allowance, float]:
+        """The bucket after one more answer, and the seconds to wait before it."""
+        tokens = min(self.burst, self.tokens + (now - self.at) * self.rate) - 1
+        return attrs.evolve(self, tokens=tokens, at=now), max(0.0, -tokens / self.rate)

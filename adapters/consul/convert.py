@@ -1,0 +1,275 @@
+"""Turns Consul's JSON into the model. Pure; the mapping that it implements is the table in docs/reference/consul.md.
+
+Called by the readers of `adapters.consul.watch` with the bodies of answers. In two steps, since one service of ours may
+live in several datacenters: a body becomes instances, the instances of all datacenters become services.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from adapters.platform import Problem
+from pilot.model.service import Endpoint, Health, Labels, Locality, Port, Protocol, Service, ServiceKey, labels
+
+OWN_SERVICE = "consul"
+"""The service under which Consul's servers list themselves."""
+DEFAULT_NAMESPACE = "default"
+DEFAULT_MESH_PORT = 80
+
+_VERSION_TAG = re.compile(r"v\d+")
+_LOCAL = ("lan_ipv4", "lan", "lan_ipv6")
+_REMOTE = ("wan", "wan_ipv4", "wan_ipv6")
+
+Json = Mapping[str, Any]
+InstanceKey = tuple[str, str]
+"""Node and service ID: what Consul knows an instance by inside a datacenter (the same ID may live on two nodes)."""
+
+
+class UnreadableError(Exception):
+    """A body is not what this endpoint of Consul answers."""
+
+
+@attrs.frozen
+class Instance:
+    """One instance as we use it. The endpoint's port is kept apart: its name is known only with all instances."""
+
+    endpoint: Endpoint
+    port: int
+    namespace: str = DEFAULT_NAMESPACE
+    mesh_port: int = DEFAULT_MESH_PORT
+    protocol: str = ""
+
+
+@attrs.frozen
+class Reading:
+    """What one read of /v1/health/service/NAME told.
+
+    `versions` has every instance that Consul lists under the name, also those that are left out, with the index at
+    which Consul last changed it: a sweep compares with it. `digest` is of the whole answer, for the same purpose.
+    `index` is Consul's index of the answer: every change of the service up to it is in.
+    """
+
+    name: str
+    instances: tuple[Instance, ...]
+    versions: Mapping[InstanceKey, int]
+    problems: tuple[Problem, ...] = ()
+    digest: int = 0
+    index: int = 0
+
+
+def read_service(
+    name: str, body: bytes, *, local: bool, warning: bool, platform: str, index: int | None = None
+) -> Reading:
+    """The instances in an answer of /v1/health/service/NAME. UnreadableError if it is no such answer.
+
+    `local`: whether they live in the agent's own datacenter (else their WAN addresses count). `warning`: whether an
+    instance with a check in warning takes traffic.
+    """
+    instances: list[Instance] = []
+    versions: dict[InstanceKey, int] = {}
+    problems: list[Problem] = []
+    for entry in _array(body):
+        try:
+            node, service = entry["Node"], entry["Service"]
+            key = (str(node["Node"]), str(service["ID"]))
+            versions[key] = int(service.get("ModifyIndex") or 0)
+            if service.get("Kind") or name == OWN_SERVICE:
+                continue
+            instance, faults = _instance(entry, name, local, warning, platform)
+        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+            where = f"consul {name} ({_spot(entry)})"
+            problems.append(Problem(where, f"not an instance: {fault!r}", "look at what registered it"))
+            continue
+        problems += faults
+        if instance is not None:
+            instances.append(instance)
+    return Reading(name, tuple(instances), versions, tuple(problems), hash(body), index or 0)
+
+
+def services(name: str, instances: Sequence[Instance], origin: str) -> tuple[tuple[Service, ...], tuple[Problem, ...]]:
+    """The services that instances of one name make up: one a namespace. Instances come in the order to keep."""
+    made: list[Service] = []
+    problems: list[Problem] = []
+    for namespace in dict.fromkeys(instance.namespace for instance in instances):
+        members = [instance for instance in instances if instance.namespace == namespace]
+        port, faults = _port(members, origin)
+        problems += faults
+        endpoints = tuple(attrs.evolve(m.endpoint, ports=((port.name, m.port),)) for m in members)
+        key = ServiceKey(namespace, f"{name}.service.consul")
+        made.append(Service(key, (port,), endpoints, origin=origin))
+    return tuple(made), tuple(problems)
+
+
+def service_names(body: bytes) -> Mapping[str, tuple[str, ...]]:
+    """Names and tags in an answer of /v1/catalog/services, without Consul itself."""
+    found = _parsed(body)
+    if not isinstance(found, dict):
+        raise UnreadableError("the list of services is no object")
+    return {name: tuple(sorted(tags or ())) for name, tags in found.items() if name != OWN_SERVICE}
+
+
+def nodes(body: bytes) -> Mapping[str, str]:
+    """Nodes in an answer of /v1/catalog/nodes, each with a text that is another when something about it changed."""
+    return {str(node.get("Node")): json.dumps(node, sort_keys=True) for node in _array(body)}
+
+
+def datacenter_of(body: bytes) -> str:
+    """The datacenter that an answer of /v1/catalog/nodes is from; empty if it lists no node."""
+    return next((str(node.get("Datacenter") or "") for node in _array(body)), "")
+
+
+def versions_on_node(body: bytes) -> Mapping[InstanceKey, tuple[str, int]]:
+    """Instances in an answer of /v1/catalog/node-services/NODE: the service's name, and when Consul changed it."""
+    found = _parsed(body)
+    if not isinstance(found, dict) or not found:
+        return {}
+    node = str((found.get("Node") or {}).get("Node"))
+    listed = found.get("Services") or ()
+    return {(node, str(s.get("ID"))): (str(s.get("Service")), int(s.get("ModifyIndex") or 0)) for s in listed}
+
+
+def _instance(
+    entry: Json, name: str, local: bool, warning: bool, platform: str
+) -> tuple[Instance | None, tuple[Problem, ...]]:
+    node, service = entry["Node"], entry["Service"]
+    meta: Mapping[str, str] = service.get("Meta") or {}
+    datacenter = str(node.get("Datacenter") or "")
+    where = f"consul {datacenter}/{name} ({node['Node']}/{service['ID']})"
+    address, port = _address(node, service, local)
+    faults: list[Problem] = []
+    mesh_port = _meta_port(meta, "mesh-port", where, faults) or DEFAULT_MESH_PORT
+    port = _meta_port(meta, "sidecar-port", where, faults) or port
+    if not address or not 0 < port <= 65535:
+        faults.append(Problem(where, _unusable(service, address, port), "register an address and a port"))
+        return None, tuple(faults)
+    health = _health(entry.get("Checks") or (), warning)
+    endpoint = Endpoint(
+        address=address,
+        ports=(),
+        instance=f"{datacenter}/{node['Node']}/{service['ID']}",
+        labels=_labels(service.get("Tags") or (), meta),
+        locality=Locality(datacenter, meta.get("zone") or (node.get("Meta") or {}).get("zone") or ""),
+        weight=_weight(service, entry.get("Checks") or ()),
+        health=health,
+        service_account=meta.get("service-account") or name,
+        platform=platform,
+    )
+    namespace = meta.get("namespace") or DEFAULT_NAMESPACE
+    return Instance(endpoint, port, namespace, mesh_port, meta.get("protocol") or ""), tuple(faults)
+
+
+def _address(node: Json, service: Json, local: bool) -> tuple[str, int]:
+    """Where to reach an instance: its tagged address for our side of the WAN, its own, its node's."""
+    tagged: Mapping[str, Json] = service.get("TaggedAddresses") or {}
+    own_port = int(service.get("Port") or 0)
+    for tag in _LOCAL if local else _REMOTE:
+        given = tagged.get(tag) or {}
+        if given.get("Address"):
+            return str(given["Address"]), int(given.get("Port") or 0) or own_port
+    if service.get("Address"):
+        return str(service["Address"]), own_port
+    wan = "" if local else (node.get("TaggedAddresses") or {}).get("wan")
+    return str(wan or node.get("Address") or ""), own_port
+
+
+def _unusable(service: Json, address: str, port: int) -> str:
+    if service.get("SocketPath"):
+        return f"it listens on the socket {service['SocketPath']}, which other hosts can't reach"
+    return f"no usable address: {address or 'none'} port {port}"
+
+
+def _meta_port(meta: Mapping[str, str], key: str, where: str, faults: list[Problem]) -> int:
+    """The port that a meta key holds; 0 if there is none or it is no port, which is then a fault."""
+    text = meta.get(key, "")
+    if not text:
+        return 0
+    if re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) <= 65535:
+        return int(text)
+    faults.append(Problem(f"{where} {key}", f"{text!r} is no port number", "write 1 to 65535"))
+    return 0
+
+
+def _health(checks: Iterable[Json], warning: bool) -> Health:
+    """Checks of the node and of the service count alike; a maintenance check is a critical one by its name."""
+    failing = [check for check in checks if check.get("Status") != "passing"]
+    if any(_is_maintenance(str(check.get("CheckID") or "")) for check in failing):
+        return Health.DRAINING
+    if any(check.get("Status") != "warning" or not warning for check in failing):
+        return Health.UNHEALTHY
+    return Health.HEALTHY
+
+
+def _is_maintenance(check: str) -> bool:
+    return check == "_node_maintenance" or check.startswith("_service_maintenance:")
+
+
+def _weight(service: Json, checks: Iterable[Json]) -> int:
+    weights = service.get("Weights") or {}
+    in_warning = any(check.get("Status") == "warning" for check in checks)
+    weight = weights.get("Warning" if in_warning else "Passing")
+    return 1 if weight is None else max(0, int(weight))
+
+
+def _labels(tags: Iterable[str], meta: Mapping[str, str]) -> Labels:
+    """Tags `key=value` and `key|value` as they say, other tags as "true"; meta wins; `v2` is a version if none is."""
+    found: dict[str, str] = {}
+    version = ""
+    for tag in tags:
+        key, separator, value = re.match(r"([^=|]*)([=|]?)(.*)", tag, re.DOTALL).groups()  # type: ignore[union-attr]
+        if key and separator:
+            found[key] = value
+        else:
+            found[tag] = "true"
+            version = version or (tag if _VERSION_TAG.match(tag) else "")
+    found.update((key, str(value)) for key, value in meta.items())
+    if version:
+        found.setdefault("version", version)
+    return labels(found)
+
+
+def _port(members: Sequence[Instance], origin: str) -> tuple[Port, tuple[Problem, ...]]:
+    """The one port that clients use, as the instances say; where they disagree, the lowest number and first name."""
+    numbers = sorted({member.mesh_port for member in members})
+    spoken = sorted({member.protocol for member in members if member.protocol})
+    problems: list[Problem] = []
+    if len(numbers) > 1:
+        message = f"instances disagree about mesh-port: {', '.join(map(str, numbers))}; {numbers[0]} counts"
+        problems.append(Problem(f"{origin} mesh-port", message, "register all with the same meta mesh-port"))
+    if len(spoken) > 1:
+        message = f"instances disagree about protocol: {', '.join(spoken)}; {spoken[0]} counts"
+        problems.append(Problem(f"{origin} protocol", message, "register all with the same meta protocol"))
+    text = spoken[0] if spoken else ""
+    protocol = Protocol.parse(text) if text else Protocol.UNSPECIFIED
+    if protocol is None:
+        known = ", ".join(p.value.lower() for p in Protocol if p is not Protocol.UNSPECIFIED)
+        problems.append(Problem(f"{origin} protocol", f"unknown protocol {text!r}", f"known are {known}"))
+        protocol = Protocol.UNSPECIFIED
+    name = "default" if protocol is Protocol.UNSPECIFIED else protocol.value.lower()
+    return Port(name, numbers[0], protocol), tuple(problems)
+
+
+def _spot(entry: Any) -> str:
+    """Whatever tells a broken entry from others."""
+    node = entry.get("Node") if isinstance(entry, dict) else None
+    service = entry.get("Service") if isinstance(entry, dict) else None
+    of_node = node.get("Node") if isinstance(node, dict) else "?"
+    return f"{of_node}/{service.get('ID') if isinstance(service, dict) else '?'}"
+
+
+def _array(body: bytes) -> list[Any]:
+    found = _parsed(body)
+    if not isinstance(found, list):
+        raise UnreadableError("the answer is no list")
+    return found
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as fault:
+        raise UnreadableError(f"not JSON: {fault}") from fault

@@ -1,0 +1,111 @@
+"""The contract of a platform, and the registry of those we know.
+
+A platform is one place where services live (a Consul, a Nomad, a file). `mesh_adapter` runs each in a thread of its
+own and folds what they yield with `adapters.merge`. Outside packages add platforms by the entry point group
+`mesh_adapter.platforms` (`name = module:Class`). An implementation imports `pilot.model` and nothing else of ours.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import attrs
+
+from pilot.model.service import Service, ServiceKey
+
+
+@attrs.frozen
+class Upsert:
+    """The whole of one service as this platform knows it now; replaces what it said of the key before."""
+
+    service: Service
+
+
+@attrs.frozen
+class Delete:
+    """The platform no longer knows the service. Deleting the unknown is a no-op."""
+
+    key: ServiceKey
+
+
+@attrs.frozen
+class Synced:
+    """Everything there is has been told. Exactly once in the life of a watch."""
+
+
+@attrs.frozen
+class Stale:
+    """The platform is away, or its answer is not believed: what it last told stays in force until Fresh."""
+
+    reason: str
+
+
+@attrs.frozen
+class Fresh:
+    """The platform is back and what it told is again the truth (the differences were yielded before this)."""
+
+
+@attrs.frozen
+class Problem:
+    """One object could not be used. The stream goes on; the object's last good state, if any, stays.
+
+    `where` holds coordinates (`services.yaml:14`, `consul dc1/web`), `message` what is wrong, `mend` what to do.
+    """
+
+    where: str
+    message: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" + (f" ({self.mend})" if self.mend else "")
+
+
+@attrs.frozen
+class Resolved:
+    """The problem that `where` named is gone."""
+
+    where: str
+
+
+Event = Upsert | Delete | Synced | Stale | Fresh | Problem | Resolved
+
+
+class Platform(Protocol):
+    """One place where services live. `watch` runs in a thread of its own; nothing here knows of proxies.
+
+    `watch` first yields an Upsert for everything there is, then Synced exactly once, then differences for ever.
+    It never raises for one bad object (it yields a Problem with the object's coordinates) and never ends because
+    the platform is away: it keeps what it last knew and yields Stale until the platform is back; on reconnect it
+    lists again and yields only the differences. An answer that is suddenly empty after a full one is not believed
+    at once: it is held, Stale says so, and only a repeated answer counts (each platform states its rule). Before
+    Synced, a platform that can't be reached yields Stale and keeps trying.
+
+    `close` may be called from any thread, more than once; `watch` then ends within two seconds. A closed platform is
+    not watched again.
+    """
+
+    def watch(self) -> Iterator[Event]: ...
+
+    def close(self) -> None: ...
+
+
+PLATFORMS: Mapping[str, str] = {
+    "static": "adapters.static.watch:StaticPlatform",
+    "consul": "adapters.consul.watch:ConsulPlatform",
+}
+ENTRY_POINTS = "mesh_adapter.platforms"
+
+
+def platform_class(name: str) -> type[Platform]:
+    """The class of the platform `name`; LookupError that lists the known names if there is none."""
+    outside = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)}
+    target = PLATFORMS.get(name) or outside.get(name)
+    if target is None:
+        known = ", ".join(sorted({*PLATFORMS, *outside}))
+        raise LookupError(f"unknown platform {name!r}: known are {known}")
+    module, _, attribute = target.partition(":")
+    found: type[Platform] = getattr(importlib.import_module(module), attribute)
+    return found

@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench`. Each prints its figures with their targets and keeps them in bench/results/."""

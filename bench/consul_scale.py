@@ -1,0 +1,322 @@
+"""Measures the Consul platform at scale against a real Consul: connections, requests, and how soon it sees changes.
+
+    python -m bench.consul_scale [--services 1000] [--instances 5] [--nodes 50] [--rounds 30]
+
+Prints one JSON object a figure (figure, value, target, ok) and writes them to bench/results/consul_scale.json. A change
+is timed from before the request that makes it until the event is out of `watch`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from adapters.consul.client import Client
+from adapters.consul.watch import ConsulPlatform
+from adapters.platform import Delete, Synced, Upsert
+from pilot.model.service import Endpoint, Health, Service, ServiceKey
+from tests.servers.consul import Consul
+
+RESULTS = Path(__file__).parent / "results" / "consul_scale.json"
+DEADLINE = 15.0
+
+
+class Writer:
+    """Registers instances over one connection of its own, which is not counted as the platform's."""
+
+    def __init__(self, port: int, nodes: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._connection.connect()
+        self._nodes = nodes
+
+    @property
+    def local_port(self) -> int:
+        return int(self._connection.sock.getsockname()[1])
+
+    def register(self, service: int, instance: int, *, status: str | None = "passing", **changed: object) -> None:
+        """One instance, with one check unless `status` is None."""
+        node, identity = self.place(service, instance), f"s{service}-{instance}"
+        body: dict[str, object] = {
+            "Node": node,
+            "Address": "10.1.0.1",
+            "SkipNodeUpdate": False,
+            "Service": {
+                "ID": identity,
+                "Service": f"s{service}",
+                "Address": f"10.{service // 250}.{service % 250}.{instance + 1}",
+                "Port": 8080,
+                "Tags": ["v1"],
+                "Meta": {"protocol": "http", "team": "shop"},
+            }
+            | changed,
+        }
+        if status is not None:
+            check = {"Node": node, "CheckID": f"c-{identity}", "Name": "up", "Status": status, "ServiceID": identity}
+            body["Check"] = check | {"Output": "HTTP GET http://10.0.0.1:8080/health: 200 OK Output: fine"}
+        self._put("/v1/catalog/register", body)
+
+    def deregister(self, service: int, instance: int) -> None:
+        self._put(
+            "/v1/catalog/deregister",
+            {"Node": self.place(service, instance), "ServiceID": f"s{service}-{instance}"},
+        )
+
+    def place(self, service: int, instance: int) -> str:
+        return f"node-{(service * 7 + instance * 13) % self._nodes}"
+
+    def _put(self, path: str, body: object) -> None:
+        self._connection.request("PUT", path, json.dumps(body))
+        answer = self._connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: {answer.status} {text!r}")
+
+
+class Watcher:
+    """Runs the platform and keeps what it told."""
+
+    def __init__(self, platform: ConsulPlatform) -> None:
+        self.services: dict[ServiceKey, Service] = {}
+        self.synced = threading.Event()
+        self._platform = platform
+        self._news = threading.Condition()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for event in self._platform.watch():
+            with self._news:
+                match event:
+                    case Upsert(service):
+                        self.services[service.key] = service
+                    case Delete(key):
+                        self.services.pop(key, None)
+                    case Synced():
+                        self.synced.set()
+                    case _:
+                        print(event, file=sys.stderr)
+                self._news.notify_all()
+
+    def endpoint(self, service: int, instance: int) -> Endpoint | None:
+        found = self.services.get(ServiceKey("default", f"s{service}.service.consul"))
+        suffix = f"/s{service}-{instance}"
+        return next((e for e in found.endpoints if e.instance.endswith(suffix)), None) if found else None
+
+    def seconds_until(self, start: float, seen: Callable[[], bool]) -> float:
+        with self._news:
+            if not self._news.wait_for(seen, DEADLINE):
+                raise RuntimeError("a change was not seen in time")
+        return time.monotonic() - start
+
+    def close(self) -> None:
+        self._platform.close()
+        self._thread.join(5)
+
+
+class Traffic:
+    """Counts the platform's requests, and samples its connections from /proc."""
+
+    def __init__(self, port: int, not_ours: int) -> None:
+        self.requests = 0
+        self.peak = 0
+        self.sampling = True
+        self._port, self._not_ours = port, not_ours
+        self._original = Client._once
+        original = self._original
+
+        def counted(client: Client, *arguments: object) -> object:
+            self.requests += 1
+            return original(client, *arguments)  # type: ignore[arg-type]
+
+        Client._once = counted  # type: ignore[method-assign, assignment]
+        threading.Thread(target=self._sample, daemon=True).start()
+
+    def wait_quiet(self) -> None:
+        """Until nothing was asked for two seconds: the first answers of long polls are in."""
+        seen = -1
+        while seen != self.requests:
+            seen = self.requests
+            time.sleep(2)
+
+    def connections(self) -> int:
+        """Established connections of this process to Consul."""
+        own = {os.readlink(f"/proc/self/fd/{fd}") for fd in _file_descriptors()}
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(
+            1
+            for line in lines
+            if line[3] == "01"
+            and int(line[2].rsplit(":", 1)[1], 16) == self._port
+            and int(line[1].rsplit(":", 1)[1], 16) != self._not_ours
+            and f"socket:[{line[9]}]" in own
+        )
+
+    def _sample(self) -> None:
+        while True:
+            if self.sampling:
+                self.peak = max(self.peak, self.connections())
+            time.sleep(0.05)
+
+
+def _file_descriptors() -> Iterator[str]:
+    for fd in os.listdir("/proc/self/fd"):
+        if os.path.islink(f"/proc/self/fd/{fd}"):
+            yield fd
+
+
+def timings(
+    writer: Writer, watcher: Watcher, rounds: int, services: int, instances: int
+) -> Iterator[tuple[str, list[float]]]:
+    """Seconds until each kind of change was seen."""
+
+    def measure(change: Callable[[int], None], seen: Callable[[int], bool]) -> list[float]:
+        taken = []
+        for turn in range(rounds):
+            # Not in step with anything that the platform does at fixed times, nor with the one before.
+            time.sleep(random.uniform(0.15, 0.45))
+            start = time.monotonic()
+            change(turn)
+            taken.append(watcher.seconds_until(start, lambda turn=turn: seen(turn)))  # type: ignore[misc]
+        return taken
+
+    pick = [random.randrange(services) for _ in range(rounds)]
+    new = instances
+    yield (
+        "registration",
+        measure(lambda t: writer.register(pick[t], new + t), lambda t: watcher.endpoint(pick[t], new + t) is not None),
+    )
+    yield (
+        "deregistration",
+        measure(lambda t: writer.deregister(pick[t], new + t), lambda t: watcher.endpoint(pick[t], new + t) is None),
+    )
+
+    def health(turn: int) -> Health | None:
+        found = watcher.endpoint(pick[turn], 0)
+        return found.health if found else None
+
+    yield (
+        "health flip",
+        measure(lambda t: writer.register(pick[t], 0, status="critical"), lambda t: health(t) is Health.UNHEALTHY)
+        + measure(lambda t: writer.register(pick[t], 0), lambda t: health(t) is Health.HEALTHY),
+    )
+
+    def labels(turn: int, instance: int) -> dict[str, str]:
+        found = watcher.endpoint(pick[turn], instance)
+        return dict(found.labels) if found else {}
+
+    yield (
+        "tag change",
+        measure(
+            lambda t: writer.register(pick[t], 1, Tags=["v1", f"build={t}"]),
+            lambda t: labels(t, 1).get("build") == str(t),
+        ),
+    )
+    yield (
+        "meta change",
+        measure(
+            lambda t: writer.register(pick[t], 3, Meta={"team": f"team-{t}"}),
+            lambda t: labels(t, 3).get("team") == f"team-{t}",
+        ),
+    )
+
+    def weight(turn: int) -> int:
+        found = watcher.endpoint(pick[turn], 2)
+        return found.weight if found else 0
+
+    yield (
+        "weight change",
+        measure(
+            lambda t: writer.register(pick[t], 2, Weights={"Passing": 10 + t, "Warning": 1}),
+            lambda t: weight(t) == 10 + t,
+        ),
+    )
+    bare = new + rounds
+    yield (
+        "instance without check, registration",
+        measure(
+            lambda t: writer.register(pick[t], bare + t, status=None),
+            lambda t: watcher.endpoint(pick[t], bare + t) is not None,
+        ),
+    )
+    yield (
+        "instance without check, deregistration",
+        measure(lambda t: writer.deregister(pick[t], bare + t), lambda t: watcher.endpoint(pick[t], bare + t) is None),
+    )
+
+
+def fill(port: int, services: int, instances: int, nodes: int) -> None:
+    """Register everything, over a few connections."""
+    writers = [Writer(port, nodes) for _ in range(4)]
+
+    def some(part: int) -> None:
+        for service in range(part, services, len(writers)):
+            for instance in range(instances):
+                writers[part].register(service, instance)
+
+    with ThreadPoolExecutor(len(writers)) as pool:
+        list(pool.map(some, range(len(writers))))
+
+
+def main() -> int:
+    """Run all measurements; 0 if every target is met."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--services", type=int, default=1000)
+    parser.add_argument("--instances", type=int, default=5)
+    parser.add_argument("--nodes", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    figures: list[dict[str, object]] = []
+
+    def tell(figure: str, value: float, target: float | None) -> None:
+        line = {"figure": figure, "value": round(value, 1), "target": target}
+        line["ok"] = target is None or value <= target
+        figures.append(line)
+        print(json.dumps(line), flush=True)
+
+    with tempfile.TemporaryDirectory() as folder, Consul(Path(folder)) as consul:
+        fill(consul.http_port, options.services, options.instances, options.nodes)
+        writer = Writer(consul.http_port, options.nodes)
+        traffic = Traffic(consul.http_port, writer.local_port)
+        start = time.monotonic()
+        watcher = Watcher(ConsulPlatform(addr=consul.http_addr))
+        try:
+            if not watcher.synced.wait(60):
+                raise RuntimeError("never synced")
+            tell("first whole state, ms", (time.monotonic() - start) * 1000, None)
+            tell("services told", len(watcher.services), None)
+            traffic.wait_quiet()
+            traffic.sampling = False  # it costs more processor than what is measured
+            before, cpu = traffic.requests, time.process_time()
+            time.sleep(10)
+            traffic.sampling = True
+            tell("idle requests a second", (traffic.requests - before) / 10, 20)
+            tell("idle processor, % of one core", (time.process_time() - cpu) * 10, None)
+            instant = {"registration", "deregistration", "health flip"}
+            before, start = traffic.requests, time.monotonic()
+            for kind, taken in timings(writer, watcher, options.rounds, options.services, options.instances):
+                target = 100 if kind in instant else 1000
+                tell(f"{kind}, median ms", statistics.median(taken) * 1000, target)
+                tell(f"{kind}, max ms", max(taken) * 1000, target)
+            tell("requests a second under change", (traffic.requests - before) / (time.monotonic() - start), None)
+            tell("connections, peak", traffic.peak, 16)
+        finally:
+            watcher.close()
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    options.results.write_text(json.dumps(figures, indent=1) + "\n")
+    return 0 if all(line["ok"] for line in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools pins the server that deploy/servers/build.py builds; nothing here is ever compiled by itself.
+package tools
+
+import _ "k8s.io/kubernetes/cmd/kube-apiserver"

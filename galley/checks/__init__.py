@@ -1,0 +1,1 @@
+"""What annotations cannot say of a kind: pure functions from a spec to its findings."""

@@ -1,0 +1,99 @@
+"""Checked configuration, as planning reads it, and the problems of what did not pass.
+
+Built by `galley.process`, one immutable Config per change. An object that did not change is the *same* object in the
+next Config, so a reader may compare by identity; an object that only moved inside its file is a new one with the same
+`spec`. Must not import anything that does I/O.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from galley.kinds.destination_rule import DestinationRule
+from galley.kinds.virtual_service import VirtualService
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@attrs.frozen(order=True)
+class ObjectKey:
+    """What makes two documents the same object."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@attrs.frozen(eq=False)
+class ConfigObject(Generic[T_co]):
+    """One accepted object; `origin` is `file:line`, for messages about it. Equal to itself only."""
+
+    kind: str
+    namespace: str
+    name: str
+    spec: T_co
+    origin: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> ObjectKey:
+        return ObjectKey(self.kind, self.namespace, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@attrs.frozen
+class Problem:
+    """Something an operator has to know: where, of which object, what is wrong, and the way out.
+
+    `object` is empty where a whole file is meant. `code` is Istio's message code, if the analysis found it.
+    `kept_since` is when the version was accepted that stays in force meanwhile; None if there is none. A `warning`
+    keeps nothing from coming into force.
+    """
+
+    where: str
+    object: str
+    message: str
+    mend: str = ""
+    code: str = ""
+    warning: bool = False
+    kept_since: datetime.datetime | None = None
+
+    def __str__(self) -> str:
+        subject = f"{self.object}: " if self.object else ""
+        code = f" [{self.code}]" if self.code else ""
+        kept = self.kept_since and f"the version accepted at {self.kept_since:%H:%M:%S} stays in force"
+        advice = "; ".join(part for part in (self.mend, kept) if part)
+        return f"{self.where}  {subject}{self.message}{code}" + (f"\n    {advice}" if advice else "")
+
+
+@attrs.frozen(eq=False)
+class Config:
+    """All accepted objects, each kind sorted by namespace and name. `version` grows by one with every change."""
+
+    virtual_services: tuple[ConfigObject[VirtualService], ...] = ()
+    destination_rules: tuple[ConfigObject[DestinationRule], ...] = ()
+    version: int = 0
+
+    @classmethod
+    def of(cls, objects: Iterable[ConfigObject[Any]], version: int = 0) -> Config:
+        """The objects under their kinds, whatever order they come in."""
+        by_kind: dict[str, list[ConfigObject[Any]]] = {field: [] for field in _FIELDS.values()}
+        for each in sorted(objects, key=lambda each: (each.namespace, each.name)):
+            by_kind[_FIELDS[each.kind]].append(each)
+        return cls(version=version, **{field: tuple(members) for field, members in by_kind.items()})
+
+    def objects(self) -> tuple[ConfigObject[Any], ...]:
+        """All of them, kind by kind."""
+        return tuple(each for field in _FIELDS.values() for each in getattr(self, field))
+
+
+_FIELDS = {"VirtualService": "virtual_services", "DestinationRule": "destination_rules"}

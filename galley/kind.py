@@ -1,0 +1,67 @@
+"""The contract of a configuration kind, and the registry of those we read.
+
+A kind is a spec class (its annotations say how it is decoded) and a check of what annotations cannot say. Adding one is
+a class in `galley.kinds`, a check in `galley.checks`, a line in KINDS and a field of `galley.config.Config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from galley.checks.destination_rule import check_destination_rule
+from galley.checks.virtual_service import check_virtual_service
+from galley.finding import Finding
+from galley.kinds.destination_rule import DestinationRule
+from galley.kinds.virtual_service import VirtualService
+
+T = TypeVar("T")
+
+NETWORKING = "networking.istio.io"
+
+
+@attrs.frozen
+class Kind(Generic[T]):
+    """One kind of object. `check` is pure, never raises, and reports with paths that start at `spec`.
+
+    It is also given objects whose wrongly typed fields were replaced by defaults; what it says of those is dropped.
+    """
+
+    name: str
+    group: str
+    versions: tuple[str, ...]
+    spec: type[T]
+    check: Callable[[T], Iterable[Finding]]
+
+    @property
+    def api_versions(self) -> tuple[str, ...]:
+        """`group/version`, oldest first."""
+        return tuple(f"{self.group}/{version}" for version in self.versions)
+
+
+_TRAFFIC_VERSIONS = ("v1alpha3", "v1beta1", "v1")
+
+KINDS: tuple[Kind[Any], ...] = (
+    Kind("DestinationRule", NETWORKING, _TRAFFIC_VERSIONS, DestinationRule, check_destination_rule),
+    Kind("VirtualService", NETWORKING, _TRAFFIC_VERSIONS, VirtualService, check_virtual_service),
+)
+
+_BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+def find_kind(api_version: object, name: object) -> Kind[Any] | Finding:
+    """The kind a document names, or what is wrong with the name, listing the known ones."""
+    kind = _BY_NAME.get(name) if isinstance(name, str) else None
+    if kind is None:
+        known = ", ".join(sorted(_BY_NAME))
+        return Finding(("kind",), _unknown("kind", name), f"known kinds are {known}")
+    if api_version not in kind.api_versions:
+        known = ", ".join(kind.api_versions)
+        return Finding(("apiVersion",), _unknown("apiVersion", api_version), f"{kind.name} is known in {known}")
+    return kind
+
+
+def _unknown(what: str, value: object) -> str:
+    return "is missing" if value is None else f"{value!r} is not a known {what}"

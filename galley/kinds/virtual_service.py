@@ -1,0 +1,312 @@
+"""VirtualService and its messages (networking.istio.io, virtual_service.proto), field by field.
+
+Data only: read by planning, built by `galley.decode` from the annotations. A field marked `Later` is known and refused
+until planning carries it out; taking the mark away is how a feature is switched on.
+"""
+
+from __future__ import annotations
+
+import builtins
+import datetime
+import enum
+from typing import Annotated
+
+import attrs
+
+from galley.schema import Int32, Later, OneOf, UInt32
+
+StringMap = tuple[tuple[str, str], ...]
+
+
+@attrs.frozen
+class StringMatch:
+    """One way to compare a string; `regex` is RE2's syntax and matches the whole string."""
+
+    exact: Annotated[str | None, OneOf("match_type")] = None
+    prefix: Annotated[str | None, OneOf("match_type")] = None
+    regex: Annotated[str | None, OneOf("match_type")] = None
+
+
+StringMatchMap = tuple[tuple[str, StringMatch], ...]
+
+
+@attrs.frozen
+class PortSelector:
+    """A port by its number."""
+
+    number: UInt32 = 0
+
+
+@attrs.frozen
+class Destination:
+    """Where traffic goes: a host, of it a subset that a DestinationRule defines, and a port if it has several."""
+
+    host: str = ""
+    subset: str = ""
+    port: PortSelector | None = None
+
+
+@attrs.frozen
+class HeaderOperations:
+    """Changes to headers: `set` overwrites, `add` appends."""
+
+    set: StringMap = ()
+    add: StringMap = ()
+    remove: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Headers:
+    """Changes to the headers of the request before it leaves and of the response before it is handed back."""
+
+    request: HeaderOperations | None = None
+    response: HeaderOperations | None = None
+
+
+@attrs.frozen
+class HTTPMatchRequest:
+    """Conditions that must all hold. In the maps an empty StringMatch asks only that the key is present."""
+
+    name: str = ""
+    uri: StringMatch | None = None
+    scheme: Later[StringMatch | None] = None
+    method: StringMatch | None = None
+    authority: StringMatch | None = None
+    headers: StringMatchMap = ()
+    port: UInt32 = 0
+    source_labels: StringMap = ()
+    gateways: Later[tuple[str, ...]] = ()
+    query_params: StringMatchMap = ()
+    ignore_uri_case: bool = False
+    without_headers: StringMatchMap = ()
+    source_namespace: str = ""
+    stat_prefix: Later[str] = ""
+
+
+@attrs.frozen
+class HTTPRouteDestination:
+    """One of a route's destinations and its share of 100."""
+
+    destination: Destination | None = None
+    weight: Int32 = 0
+    headers: Headers | None = None
+
+
+@attrs.frozen
+class RouteDestination:
+    """A destination of TCP or TLS traffic and its share of 100."""
+
+    destination: Destination | None = None
+    weight: Int32 = 0
+
+
+@attrs.frozen
+class L4MatchAttributes:
+    """Conditions on a TCP connection that must all hold."""
+
+    destination_subnets: Later[tuple[str, ...]] = ()
+    port: UInt32 = 0
+    source_subnet: Later[str] = ""
+    source_labels: Later[StringMap] = ()
+    gateways: Later[tuple[str, ...]] = ()
+    source_namespace: Later[str] = ""
+
+
+@attrs.frozen
+class TLSMatchAttributes:
+    """Conditions on a TLS connection that is passed through."""
+
+    sni_hosts: tuple[str, ...] = ()
+    destination_subnets: tuple[str, ...] = ()
+    port: UInt32 = 0
+    source_labels: StringMap = ()
+    gateways: tuple[str, ...] = ()
+    source_namespace: str = ""
+
+
+@attrs.frozen
+class TLSRoute:
+    """A route for TLS traffic that is passed through."""
+
+    match: tuple[TLSMatchAttributes, ...] = ()
+    route: tuple[RouteDestination, ...] = ()
+
+
+@attrs.frozen
+class TCPRoute:
+    """A route for opaque TCP; without a match it takes every connection."""
+
+    match: tuple[L4MatchAttributes, ...] = ()
+    route: tuple[RouteDestination, ...] = ()
+
+
+class RedirectPortSelection(enum.Enum):
+    """How a redirect finds its port."""
+
+    FROM_PROTOCOL_DEFAULT = "FROM_PROTOCOL_DEFAULT"
+    FROM_REQUEST_PORT = "FROM_REQUEST_PORT"
+
+
+@attrs.frozen
+class HTTPRedirect:
+    """An answer that sends the client elsewhere."""
+
+    uri: str = ""
+    authority: str = ""
+    port: Annotated[UInt32 | None, OneOf("redirect_port")] = None
+    derive_port: Annotated[RedirectPortSelection | None, OneOf("redirect_port")] = None
+    scheme: str = ""
+    redirect_code: UInt32 = 0
+    prefix_rewrite: str = ""
+
+
+@attrs.frozen
+class HTTPBody:
+    """The body of a direct response."""
+
+    string: Annotated[str | None, OneOf("specifier")] = None
+    bytes: Annotated[Later[builtins.bytes | None], OneOf("specifier")] = None
+
+
+@attrs.frozen
+class HTTPDirectResponse:
+    """A fixed answer, given by the proxy itself."""
+
+    status: UInt32 = 0
+    body: HTTPBody | None = None
+
+
+@attrs.frozen
+class Delegate:
+    """Another VirtualService that decides further."""
+
+    name: str = ""
+    namespace: str = ""
+
+
+@attrs.frozen
+class RegexRewrite:
+    """Replaces what `match` finds in the path by `rewrite`, where \\1 to \\9 are its groups."""
+
+    match: str = ""
+    rewrite: str = ""
+
+
+@attrs.frozen
+class HTTPRewrite:
+    """Changes to path and authority before the request is forwarded."""
+
+    uri: str = ""
+    authority: str = ""
+    uri_regex_rewrite: RegexRewrite | None = None
+
+
+@attrs.frozen
+class HTTPRetry:
+    """Retries of a failed request; `attempts` 0 switches them off."""
+
+    attempts: Int32 = 0
+    per_try_timeout: datetime.timedelta | None = None
+    retry_on: str = ""
+    retry_remote_localities: Later[bool | None] = None
+    retry_ignore_previous_hosts: bool | None = None
+    backoff: datetime.timedelta | None = None
+
+
+class UnmatchedPreflights(enum.Enum):
+    """What becomes of a preflight request that no origin matches."""
+
+    UNSPECIFIED = "UNSPECIFIED"
+    FORWARD = "FORWARD"
+    IGNORE = "IGNORE"
+
+
+@attrs.frozen
+class CorsPolicy:
+    """Cross-origin rules that the proxy answers by."""
+
+    allow_origin: tuple[str, ...] = ()
+    allow_origins: tuple[StringMatch, ...] = ()
+    allow_methods: tuple[str, ...] = ()
+    allow_headers: tuple[str, ...] = ()
+    expose_headers: tuple[str, ...] = ()
+    max_age: datetime.timedelta | None = None
+    allow_credentials: bool | None = None
+    unmatched_preflights: UnmatchedPreflights = UnmatchedPreflights.UNSPECIFIED
+
+
+@attrs.frozen
+class Percent:
+    """A share from 0 to 100."""
+
+    value: float = 0.0
+
+
+@attrs.frozen
+class Delay:
+    """Requests held back before they are forwarded."""
+
+    percent: Int32 = 0
+    fixed_delay: Annotated[datetime.timedelta | None, OneOf("http_delay_type")] = None
+    exponential_delay: Annotated[datetime.timedelta | None, OneOf("http_delay_type")] = None
+    percentage: Percent | None = None
+
+
+@attrs.frozen
+class Abort:
+    """Requests answered with an error instead of being forwarded."""
+
+    http_status: Annotated[Int32 | None, OneOf("error_type")] = None
+    grpc_status: Annotated[str | None, OneOf("error_type")] = None
+    http2_error: Annotated[str | None, OneOf("error_type")] = None
+    percentage: Percent | None = None
+
+
+@attrs.frozen
+class HTTPFaultInjection:
+    """Faults made on purpose."""
+
+    delay: Delay | None = None
+    abort: Abort | None = None
+
+
+@attrs.frozen
+class HTTPMirrorPolicy:
+    """Where copies of requests go, and of how many."""
+
+    destination: Destination | None = None
+    percentage: Percent | None = None
+
+
+@attrs.frozen
+class HTTPRoute:
+    """A rule for HTTP traffic: any of `match` (none: everything), and what then happens."""
+
+    name: str = ""
+    match: tuple[HTTPMatchRequest, ...] = ()
+    route: tuple[HTTPRouteDestination, ...] = ()
+    redirect: Later[HTTPRedirect | None] = None
+    direct_response: HTTPDirectResponse | None = None
+    delegate: Later[Delegate | None] = None
+    rewrite: HTTPRewrite | None = None
+    timeout: datetime.timedelta | None = None
+    retries: HTTPRetry | None = None
+    fault: Later[HTTPFaultInjection | None] = None
+    mirror: Later[Destination | None] = None
+    mirrors: Later[tuple[HTTPMirrorPolicy, ...]] = ()
+    mirror_percent: Later[UInt32 | None] = None
+    mirror_percentage: Later[Percent | None] = None
+    cors_policy: Later[CorsPolicy | None] = None
+    headers: Headers | None = None
+
+
+@attrs.frozen
+class VirtualService:
+    """How requests to `hosts` are routed; the first rule that matches decides."""
+
+    hosts: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    http: tuple[HTTPRoute, ...] = ()
+    tls: Later[tuple[TLSRoute, ...]] = ()
+    tcp: tuple[TCPRoute, ...] = ()
+    export_to: tuple[str, ...] = ()

@@ -1,0 +1,204 @@
+"""The control plane: what platforms and sources tell, folded into snapshots, published to the proxies.
+
+Runs in one event loop; platforms and sources watch in threads of their own (`feed`). The first event after a quiet time
+is published at once (within SETTLE, for what comes with it); under a burst, snapshots are at least `debounce` seconds
+apart, so that churn costs a bounded share of the processor and no change waits longer than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+import attrs
+
+from adapters.merge import Merger, PlatformStatus
+from adapters.platform import Event, Platform
+from adapters.platform import Problem as PlatformProblem
+from adapters.platform import Stale as PlatformStale
+from galley import analyze, process
+from galley.config import Problem
+from galley.document import Source, SourceEvent
+from galley.document import Stale as SourceStale
+from mesh_adapter.feed import Feed
+from pilot.discovery import Discovery
+from pilot.model.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+_Fold = Callable[[], None]
+SETTLE = 0.002
+"""Seconds that the first event waits for others of the same moment, such as those of one file."""
+
+
+@attrs.frozen
+class Status:
+    """What `/readyz` and the log say of the whole: what is still waited for, empty when nothing is."""
+
+    waiting: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        return not self.waiting
+
+
+class ControlPlane:
+    """`clock` gives wall-clock time for messages. All methods belong to the event loop that called `start`."""
+
+    def __init__(
+        self,
+        platforms: Mapping[str, Platform],
+        sources: Mapping[str, Source],
+        *,
+        clock: Callable[[], datetime],
+        debounce: float = 0.05,
+    ) -> None:
+        self.discovery = Discovery()
+        self.ready = asyncio.Event()
+        self._clock = clock
+        self._debounce = debounce
+        self._published_at = 0.0
+        self._merger = Merger(tuple(platforms))
+        self._state = process.State()
+        self._config = self._state.config()
+        self._reported: frozenset[Problem] = frozenset()
+        self._sources = tuple(sources)
+        self._feeds: list[Feed[Event] | Feed[SourceEvent]] = [
+            *(Feed(name, each, self._from_platform, self._platform_failed) for name, each in platforms.items()),
+            *(Feed(name, each, self._from_source, self._source_failed) for name, each in sources.items()),
+        ]
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._inbox: list[_Fold] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._analyzed: Snapshot | None = None
+        self._warnings: tuple[Problem, ...] = ()
+
+    def start(self) -> None:
+        """Starts watching; `ready` is set once every platform and source has told all it has."""
+        self._loop = asyncio.get_running_loop()
+        for feed in self._feeds:
+            feed.start()
+        self._schedule()
+
+    async def close(self) -> None:
+        """Ends all watches; nothing is published any more."""
+        self._closed = True
+        if self._timer:
+            self._timer.cancel()
+        await asyncio.gather(*(asyncio.to_thread(feed.close) for feed in self._feeds))
+
+    def status(self) -> Status:
+        waiting = [
+            f"platform {each.name}" + (f": {each.stale}" if each.stale else "")
+            for each in self._merger.status()
+            if not each.synced
+        ]
+        waiting += [
+            f"configuration {name}" + (f": {self._state.stale[name]}" if name in self._state.stale else "")
+            for name in self._sources
+            if name not in self._state.synced
+        ]
+        return Status(tuple(waiting))
+
+    def platforms(self) -> tuple[PlatformStatus, ...]:
+        return self._merger.status()
+
+    def platform_conflicts(self) -> tuple[PlatformProblem, ...]:
+        """Where platforms disagree about one service."""
+        return self._merger.conflicts()
+
+    def stale_sources(self) -> Mapping[str, str]:
+        """Configuration sources that are away, and why."""
+        return self._state.stale
+
+    def config_state(self) -> process.State:
+        return self._state
+
+    def config_problems(self) -> tuple[Problem, ...]:
+        """What operators should know of the documents: refused ones first, then what the analysis warns of."""
+        return (*self._state.problems(), *self._warnings)
+
+    # Called in the watching threads.
+
+    def _from_platform(self, name: str, event: Event) -> None:
+        self._put(functools.partial(self._fold_platform, name, event))
+
+    def _platform_failed(self, name: str, error: str) -> None:
+        self._from_platform(name, PlatformStale(f"the adapter failed ({error}); what it told stays in force"))
+
+    def _from_source(self, name: str, event: SourceEvent) -> None:
+        self._put(functools.partial(self._fold_source, name, event))
+
+    def _source_failed(self, name: str, error: str) -> None:
+        self._from_source(name, SourceStale(f"the source failed ({error}); what it told stays in force"))
+
+    def _put(self, fold: _Fold) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._receive, fold)
+
+    # Called in the event loop.
+
+    def _receive(self, fold: _Fold) -> None:
+        self._inbox.append(fold)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """Publish in a moment, or when the time since the last snapshot is up."""
+        if self._timer is None and not self._closed:
+            loop = asyncio.get_running_loop()
+            due = max(loop.time() + SETTLE, self._published_at + self._debounce)
+            self._timer = loop.call_at(due, self._publish)
+
+    def _publish(self) -> None:
+        self._timer = None
+        self._published_at = asyncio.get_running_loop().time()
+        inbox, self._inbox = self._inbox, []
+        for fold in inbox:
+            fold()
+        self._report()
+        if not self.status().ready:
+            return
+        if self._config.version != self._state.version:
+            self._config = self._state.config()
+        snapshot = Snapshot(self._merger.catalog(), self._config)
+        current = self.discovery.snapshot
+        if current is None or current.catalog is not snapshot.catalog or current.config is not snapshot.config:
+            self.discovery.publish(snapshot)
+            self._analyze(snapshot)
+        self.ready.set()
+
+    def _fold_platform(self, name: str, event: Event) -> None:
+        self._merger.apply(name, event)
+        if isinstance(event, PlatformStale):
+            log.warning("platform %s is stale: %s", name, event.reason, extra={"platform": name})
+        elif isinstance(event, PlatformProblem):
+            log.warning("platform %s: %s", name, event, extra={"platform": name})
+
+    def _fold_source(self, name: str, event: SourceEvent) -> None:
+        self._state = process.fold(self._state, event, self._clock(), name)
+        if isinstance(event, SourceStale):
+            log.warning("configuration %s is stale: %s", name, event.reason, extra={"source": name})
+
+    def _analyze(self, snapshot: Snapshot) -> None:
+        """What the objects say of each other and of the hosts there are; only when either changed."""
+        last = self._analyzed
+        services = snapshot.catalog.services
+        if last and last.config is snapshot.config and last.catalog.services.keys() == services.keys():
+            return
+        self._analyzed = snapshot
+        before = set(self._warnings)
+        self._warnings = tuple(analyze.analyze(snapshot.config, {key.host for key in services}))
+        self._log(problem for problem in self._warnings if problem not in before)
+
+    def _report(self) -> None:
+        """Logs problems of documents that were not there before."""
+        known, self._reported = self._reported, frozenset(self._state.problems())
+        self._log(sorted(self._reported - known, key=lambda each: each.where))
+
+    def _log(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            log.warning("%s", problem, extra={"where": problem.where, "object": problem.object})

@@ -1,0 +1,133 @@
+"""Holds what every connected proxy is told, and wakes streams when that changes: the Directory of the xDS server.
+
+`publish` is called by the composition root with each new snapshot; all calls come from one event loop. Before the
+first snapshot proxies may connect and wait: a control plane that does not know the mesh yet says nothing, so that
+proxies keep what they have.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from pilot.generate import Generator, InconsistentPlanError
+from pilot.model.proxy import Proxy, ProxyView, parse_proxy
+from pilot.model.snapshot import Snapshot
+from pilot.xds.protocol import Node
+from pilot.xds.resource import Resources
+
+log = logging.getLogger(__name__)
+
+
+@attrs.define(eq=False)
+class _Live:
+    """One view in use: what its proxies are told, and the streams to wake when that changes."""
+
+    view: ProxyView
+    resources: Resources | None
+    callbacks: dict[Subscription, Callable[[], None]] = attrs.field(factory=dict)
+    subscriptions: int = 0
+
+
+class Subscription:
+    """One stream's hold on its view. See `pilot.xds.directory.Subscription`."""
+
+    def __init__(self, owner: Discovery, live: _Live, proxy: Proxy) -> None:
+        self._owner = owner
+        self._live = live
+        self.proxy = proxy
+
+    def resources(self) -> Resources | None:
+        return self._live.resources
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        self._live.callbacks[self] = callback
+
+    def close(self) -> None:
+        self._live.callbacks.pop(self, None)
+        self._owner.release(self._live)
+
+
+class Discovery:
+    """Snapshots in, resources per view out."""
+
+    def __init__(self) -> None:
+        self._generator = Generator()
+        self._snapshot: Snapshot | None = None
+        self._views: dict[ProxyView, _Live] = {}
+        self.problems: dict[str, str] = {}
+        """Plans that were not served since they were inconsistent, by view; empty when all is well."""
+
+    @property
+    def ready(self) -> bool:
+        return self._snapshot is not None
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What is being served."""
+        return self._snapshot
+
+    @property
+    def encoded(self) -> int:
+        """Resources encoded since the start."""
+        return self._generator.encoded
+
+    @property
+    def views(self) -> int:
+        """How many different views the connected proxies have."""
+        return len(self._views)
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """From now on proxies are told `snapshot`; streams whose view is affected are woken."""
+        self._snapshot = snapshot
+        self._generator.update(snapshot)
+        for live in self._views.values():
+            found = self._resources(live.view, live.resources)
+            if found is live.resources:
+                continue
+            changed = live.resources is None or found is None or _differ(live.resources, found)
+            live.resources = found
+            if changed:
+                for callback in tuple(live.callbacks.values()):
+                    callback()
+
+    def connect(self, node: Node) -> Subscription:
+        """NodeError (a ValueError) if the node's id or metadata can't be used."""
+        proxy = parse_proxy(node.id, node.metadata)
+        live = self._views.get(proxy.view)
+        if live is None:
+            live = self._views[proxy.view] = _Live(proxy.view, self._resources(proxy.view, None))
+        live.subscriptions += 1
+        return Subscription(self, live, proxy)
+
+    def release(self, live: _Live) -> None:
+        """A stream of the view ended; the last one takes the view with it."""
+        live.subscriptions -= 1
+        if not live.subscriptions:
+            del self._views[live.view]
+            self.problems.pop(str(live.view), None)
+            self._generator.forget(live.view)
+
+    def resources_for(self, node_id: str, metadata: Mapping[str, Any]) -> Resources | None:
+        """What such a proxy would be told now, for `/debug/config_dump`; None before the first snapshot."""
+        view = parse_proxy(node_id, metadata).view
+        return self._resources(view, None)
+
+    def _resources(self, view: ProxyView, last: Resources | None) -> Resources | None:
+        if self._snapshot is None:
+            return None
+        try:
+            found = self._generator.resources(view)
+        except InconsistentPlanError as error:
+            log.error("a plan was not served: %s; proxies keep what they have", error, extra={"view": str(view)})
+            self.problems[str(view)] = str(error)
+            return last
+        self.problems.pop(str(view), None)
+        return found
+
+
+def _differ(old: Resources, new: Resources) -> bool:
+    return any(old.get(type_url) is not each for type_url, each in new.items())

@@ -1,0 +1,36 @@
+"""Prints load assignments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from envoy_data_plane.envoy.config.endpoint import v3 as library
+
+from pilot import ir
+from pilot.envoy import codec
+
+_LoadAssignment = codec.message(library.ClusterLoadAssignment)
+
+
+def load_assignment(value: ir.LoadAssignment) -> Any:
+    """envoy.config.endpoint.v3.ClusterLoadAssignment."""
+    return _LoadAssignment(
+        cluster_name=value.cluster,
+        endpoints=[
+            {
+                "locality": {"region": each.region, "zone": each.zone, "sub_zone": each.subzone},
+                "lb_endpoints": [_endpoint(endpoint) for endpoint in each.endpoints],
+                "priority": each.priority,
+                **({"load_balancing_weight": {"value": each.weight}} if each.weight else {}),
+            }
+            for each in value.localities
+        ],
+    )
+
+
+def _endpoint(value: ir.LbEndpoint) -> dict[str, Any]:
+    return {
+        "endpoint": {"address": {"socket_address": {"address": value.address, "port_value": value.port}}},
+        "health_status": value.health,
+        "load_balancing_weight": {"value": value.weight},
+    }

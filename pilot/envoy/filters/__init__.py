@@ -1,0 +1,16 @@
+"""HTTP filters, one file each, and their one order: what stands first sees a request first. The router is last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pilot import ir
+from pilot.envoy.filters.router import router
+
+HTTP_FILTERS: tuple[Callable[[ir.HttpConnectionManager], Any | None], ...] = (router,)
+"""Each gives its HttpFilter for a connection manager, or None where it has nothing to do."""
+
+
+def http_filters(value: ir.HttpConnectionManager) -> list[Any]:
+    return [found for make in HTTP_FILTERS if (found := make(value)) is not None]

@@ -1,0 +1,105 @@
+"""Prints listeners and their network filters."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from envoy_data_plane.envoy.config.listener import v3 as library
+from envoy_data_plane.envoy.extensions.filters.listener.http_inspector import v3 as inspector_library
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as manager_library
+from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_library
+
+from pilot import ir
+from pilot.envoy import codec
+from pilot.envoy.filters import http_filters
+from pilot.envoy.routes import route_configuration
+from pilot.envoy.sources import ADS, origin_metadata
+
+_Listener = codec.message(library.Listener)
+_Manager = codec.message(manager_library.HttpConnectionManager)
+_TcpProxy = codec.message(tcp_library.TcpProxy)
+_INSPECTOR = {
+    "name": "envoy.filters.listener.http_inspector",
+    "typed_config": codec.pack(codec.message(inspector_library.HttpInspector)()),
+}
+DETECTION_TIMEOUT = timedelta(milliseconds=100)
+"""How long a client may stay silent before its connection counts as one of a protocol where the server speaks first."""
+
+
+def listener(value: ir.Listener) -> Any:
+    """envoy.config.listener.v3.Listener."""
+    found = _Listener(
+        name=value.name,
+        address={"socket_address": {"address": value.address, "port_value": value.port}},
+        traffic_direction=value.direction.value,
+        filter_chains=[_chain(chain) for chain in value.chains],
+        **origin_metadata(value.origin),
+    )
+    if value.http_inspector:
+        found.listener_filters.add(**_INSPECTOR)
+        found.listener_filters_timeout.FromTimedelta(DETECTION_TIMEOUT)
+        found.continue_on_listener_filters_timeout = True
+    return found
+
+
+def route_names(value: ir.Listener) -> tuple[str, ...]:
+    """Names of the route configurations that the listener asks for by RDS."""
+    filters = (chain.filter for chain in value.chains)
+    return tuple(each.route_name for each in filters if isinstance(each, ir.HttpConnectionManager) and each.route_name)
+
+
+def _chain(value: ir.FilterChain) -> dict[str, Any]:
+    match = {
+        "application_protocols": value.application_protocols,
+        "transport_protocol": value.transport_protocol,
+    }
+    needed = value.application_protocols or value.transport_protocol
+    return {
+        "name": value.name,
+        **({"filter_chain_match": match} if needed else {}),
+        "filters": [_network_filter(value.filter)],
+    }
+
+
+def _network_filter(value: ir.HttpConnectionManager | ir.TcpProxy) -> dict[str, Any]:
+    if isinstance(value, ir.TcpProxy):
+        return {"name": "envoy.filters.network.tcp_proxy", "typed_config": codec.pack(_tcp_proxy(value))}
+    return {
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": codec.pack(_manager(value)),
+    }
+
+
+def _manager(value: ir.HttpConnectionManager) -> Any:
+    """Streams may idle (WebSocket, gRPC): Istio switches Envoy's five minutes off too. Paths are normalized."""
+    found = _Manager(
+        stat_prefix=value.stat_prefix,
+        http_filters=http_filters(value),
+        upgrade_configs=[{"upgrade_type": each} for each in value.upgrades],
+        use_remote_address={"value": value.use_remote_address},
+        normalize_path={"value": True},
+        stream_idle_timeout=timedelta(0),
+        server_name=value.server_name,
+    )
+    if value.routes:
+        found.route_config.CopyFrom(route_configuration(value.routes))
+    else:
+        found.rds.route_config_name = value.route_name
+        found.rds.config_source.MergeFrom(_ADS)
+    return found
+
+
+_ADS = _Manager(rds={"config_source": ADS}).rds.config_source
+
+
+def _tcp_proxy(value: ir.TcpProxy) -> Any:
+    found = _TcpProxy(stat_prefix=value.stat_prefix)
+    if len(value.clusters) == 1:
+        found.cluster = value.clusters[0].cluster
+    else:
+        for each in value.clusters:
+            found.weighted_clusters.clusters.add(name=each.cluster, weight=each.weight)
+    if value.idle_timeout is not None:
+        found.idle_timeout.FromTimedelta(value.idle_timeout)
+    return found

@@ -1,0 +1,157 @@
+"""Prints route configurations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from envoy_data_plane.envoy.config.route import v3 as library
+from envoy_data_plane.envoy.extensions.retry.host.previous_hosts import v3 as previous_hosts_library
+
+from pilot import ir
+from pilot.envoy import codec
+from pilot.envoy.sources import origin_metadata
+
+_RouteConfiguration = codec.message(library.RouteConfiguration)
+ENVOY_BODY_LIMIT = 4096
+"""Envoy's default of max_direct_response_body_size_bytes: a longer body makes it refuse the whole configuration."""
+_PREVIOUS_HOSTS = {
+    "name": "envoy.retry_host_predicates.previous_hosts",
+    "typed_config": codec.pack(codec.message(previous_hosts_library.PreviousHostsPredicate)()),
+}
+
+
+def route_configuration(value: ir.RouteConfiguration) -> Any:
+    """envoy.config.route.v3.RouteConfiguration; direct responses longer than Envoy's usual limit raise it."""
+    found = _RouteConfiguration(
+        name=value.name,
+        virtual_hosts=[_virtual_host(host) for host in value.virtual_hosts],
+        validate_clusters={"value": False},
+    )
+    longest = _longest_body(value)
+    if longest > ENVOY_BODY_LIMIT:
+        found.max_direct_response_body_size_bytes.value = longest
+    return found
+
+
+def _longest_body(value: ir.RouteConfiguration) -> int:
+    """Bytes of the longest direct response."""
+    actions = (route.action for host in value.virtual_hosts for route in host.routes)
+    return max((len(each.body.encode()) for each in actions if isinstance(each, ir.DirectResponse)), default=0)
+
+
+def _virtual_host(value: ir.VirtualHost) -> dict[str, Any]:
+    return {
+        "name": value.name,
+        "domains": value.domains,
+        "routes": [_route(route) for route in value.routes],
+        "include_request_attempt_count": True,
+    }
+
+
+def _route(value: ir.Route) -> dict[str, Any]:
+    action = (
+        {"route": _forward(value.action)}
+        if isinstance(value.action, ir.Forward)
+        else {"direct_response": {"status": value.action.status, "body": {"inline_string": value.action.body}}}
+    )
+    return {
+        "name": value.name,
+        "match": _match(value.match),
+        **action,
+        **(_header_operations(value.headers) if value.headers else {}),
+        **origin_metadata(value.origin),
+    }
+
+
+def _match(value: ir.RouteMatch) -> dict[str, Any]:
+    return {
+        **_path(value.path),
+        "headers": [_header(header) for header in value.headers],
+        "query_parameters": [_query_parameter(parameter) for parameter in value.query_parameters],
+    }
+
+
+def _path(value: ir.StringMatch) -> dict[str, Any]:
+    if value.kind is ir.MatchKind.REGEX:
+        return {"safe_regex": {"regex": value.value}}
+    field = "path" if value.kind is ir.MatchKind.EXACT else "prefix"
+    return {field: value.value, **({"case_sensitive": {"value": False}} if value.ignore_case else {})}
+
+
+def _header(value: ir.HeaderMatch) -> dict[str, Any]:
+    """Inverted, an absent header counts as an empty one: Envoy would else let no request without it through."""
+    inverted: dict[str, Any] = {"invert_match": True} if value.invert else {}
+    if value.invert and value.match.kind is not ir.MatchKind.PRESENT:
+        inverted["treat_missing_header_as_empty"] = True
+    return {"name": value.name, **_value_match(value.match), **inverted}
+
+
+def _query_parameter(value: ir.HeaderMatch) -> dict[str, Any]:
+    return {"name": value.name, **_value_match(value.match)}
+
+
+def _value_match(value: ir.StringMatch) -> dict[str, Any]:
+    if value.kind is ir.MatchKind.PRESENT:
+        return {"present_match": True}
+    if value.kind is ir.MatchKind.REGEX:
+        return {"string_match": {"safe_regex": {"regex": value.value}}}
+    return {"string_match": {value.kind.value: value.value}}
+
+
+def _forward(value: ir.Forward) -> dict[str, Any]:
+    return {
+        **_destination(value.clusters),
+        "timeout": value.timeout,
+        **({"retry_policy": _retry(value.retry)} if value.retry else {}),
+        **({"prefix_rewrite": value.prefix_rewrite} if value.prefix_rewrite else {}),
+        **({"regex_rewrite": _regex_rewrite(*value.regex_rewrite)} if value.regex_rewrite else {}),
+        **({"host_rewrite_literal": value.host_rewrite} if value.host_rewrite else {}),
+    }
+
+
+def _destination(clusters: tuple[ir.WeightedCluster, ...]) -> dict[str, Any]:
+    if len(clusters) == 1 and clusters[0].headers is None:
+        return {"cluster": clusters[0].cluster}
+    return {
+        "weighted_clusters": {
+            "clusters": [
+                {
+                    "name": each.cluster,
+                    "weight": {"value": each.weight},
+                    **(_header_operations(each.headers) if each.headers else {}),
+                }
+                for each in clusters
+            ]
+        }
+    }
+
+
+def _regex_rewrite(pattern: str, substitution: str) -> dict[str, Any]:
+    return {"pattern": {"regex": pattern}, "substitution": substitution}
+
+
+def _retry(value: ir.RetryPolicy) -> dict[str, Any]:
+    return {
+        "retry_on": value.retry_on,
+        "num_retries": {"value": value.attempts},
+        "retriable_status_codes": value.retriable_status_codes,
+        **({"per_try_timeout": value.per_try_timeout} if value.per_try_timeout else {}),
+        **({"retry_host_predicate": [_PREVIOUS_HOSTS]} if value.previous_hosts else {}),
+        "host_selection_retry_max_attempts": value.host_selection_attempts,
+        **({"retry_back_off": {"base_interval": value.backoff}} if value.backoff else {}),
+    }
+
+
+def _header_operations(value: ir.HeaderOperations) -> dict[str, Any]:
+    return {
+        "request_headers_to_add": _additions(value.request_set, value.request_add),
+        "request_headers_to_remove": value.request_remove,
+        "response_headers_to_add": _additions(value.response_set, value.response_add),
+        "response_headers_to_remove": value.response_remove,
+    }
+
+
+def _additions(replace: tuple[tuple[str, str], ...], append: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
+    actions = [(pair, "OVERWRITE_IF_EXISTS_OR_ADD") for pair in replace]
+    actions += [(pair, "APPEND_IF_EXISTS_OR_ADD") for pair in append]
+    return [{"header": {"key": key, "value": text}, "append_action": action} for (key, text), action in actions]

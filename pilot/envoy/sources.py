@@ -1,0 +1,14 @@
+"""Where Envoy gets what a resource refers to: the same aggregated stream, waited for as long as it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": {"seconds": 0}}
+
+
+def origin_metadata(origin: str) -> dict[str, Any]:
+    """Istio's `istio` metadata: the configuration object that decided the resource."""
+    if not origin:
+        return {}
+    return {"metadata": {"filter_metadata": {"istio": {"fields": {"config": {"string_value": origin}}}}}}

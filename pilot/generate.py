@@ -1,0 +1,210 @@
+"""Snapshot and view → resources, doing again only what a change can have changed.
+
+The owner of planning and emission: called from one thread, by `pilot.discovery`. No I/O, no clock. What proxies are
+told has three parts that are shared differently (see `pilot.plan.proxy`); each part is planned once for all views that
+have it in common, and a part whose content came out the same is the same object as before, so that streams see nothing
+to do. A change of endpoints alone replans the load assignments of the services concerned and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping
+from types import MappingProxyType
+
+import attrs
+
+from galley.config import Config
+from pilot import ir
+from pilot.envoy.emit import Emitter
+from pilot.model.catalog import Catalog
+from pilot.model.proxy import Inbound, OutboundView, ProxyView, Upstream
+from pilot.model.service import Service, ServiceKey
+from pilot.model.snapshot import Snapshot
+from pilot.plan.endpoints import needs_dns
+from pilot.plan.index import Index
+from pilot.plan.proxy import plan_endpoints, plan_inbound, plan_outbound, plan_upstreams, reduce_view
+from pilot.xds import cache
+from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, Resources, ResourceSet
+
+NOTHING = Snapshot(Catalog(), Config())
+
+
+class InconsistentPlanError(ValueError):
+    """A plan that a proxy could not finish warming with; a bug of planning, and never served."""
+
+
+@attrs.frozen(cache_hash=True)
+class _Outbound:
+    view: OutboundView
+
+    def plan(self, index: Index) -> ir.Plan:
+        return plan_outbound(index, self.view)
+
+
+@attrs.frozen(cache_hash=True)
+class _Upstreams:
+    view: OutboundView
+    upstreams: tuple[Upstream, ...]
+
+    def plan(self, index: Index) -> ir.Plan:
+        return plan_upstreams(index, self.view, self.upstreams)
+
+
+@attrs.frozen(cache_hash=True)
+class _Inbound:
+    namespace: str
+    inbound: tuple[Inbound, ...]
+
+    def plan(self, index: Index) -> ir.Plan:
+        return plan_inbound(index, self.namespace, self.inbound)
+
+
+_Part = _Outbound | _Upstreams | _Inbound
+"""What a part of a plan depends on, besides the snapshot: equal parts are planned once."""
+
+
+def _parts_of(view: ProxyView) -> tuple[_Part, ...]:
+    outbound = view.outbound
+    return (
+        _Outbound(outbound),
+        _Upstreams(outbound, view.upstreams),
+        _Inbound(outbound.namespace, view.inbound),
+    )
+
+
+@attrs.frozen(eq=False)
+class _View:
+    """One view's resources, and the parts they were joined from, by type."""
+
+    parts: Mapping[str, tuple[ResourceSet, ...]]
+    resources: Resources
+
+
+class Generator:
+    """`update` takes a new snapshot; `resources` answers for a view, from memory where nothing changed."""
+
+    def __init__(self) -> None:
+        self._emitter = Emitter()
+        self._snapshot = NOTHING
+        self._index = Index.of(NOTHING)
+        self._parts: dict[_Part, Resources] = {}
+        self._views: dict[ProxyView, _View] = {}
+        # By reduced view: those that were asked for since the last update and reduce to it.
+        self._askers: defaultdict[ProxyView, set[ProxyView]] = defaultdict(set)
+        # Of earlier snapshots: only so that what comes out equal is the same object.
+        self._old_parts: dict[_Part, Resources] = {}
+        self._old_views: dict[ProxyView, _View] = {}
+
+    @property
+    def encoded(self) -> int:
+        """How many resources were encoded since the start."""
+        return self._emitter.encoded
+
+    def update(self, snapshot: Snapshot) -> None:
+        """From now on `resources` answers from `snapshot`; views not asked for since the last update are let go."""
+        before, self._snapshot = self._snapshot, snapshot
+        self._index = Index.of(snapshot)
+        self._old_views = self._views or self._old_views
+        self._views = {}
+        self._askers.clear()
+        changed = _endpoints_only(before, snapshot)
+        if changed is not None:
+            live = {part for view in self._old_views for part in _parts_of(view)}
+            kept = {part: found for part, found in self._parts.items() if part in live}
+            self._parts = {part: self._with_endpoints(part, found, changed) for part, found in kept.items()}
+        else:
+            self._old_parts = self._parts or self._old_parts
+            self._parts = {}
+            self._emitter.next_generation()
+
+    def resources(self, view: ProxyView) -> Resources:
+        """All that a proxy of this view is to be told. InconsistentPlanError if the plan is not whole."""
+        reduced = reduce_view(self._index, view)
+        found = self._views.get(reduced)
+        if found is None:
+            found = self._views[reduced] = self._join(reduced)
+        self._askers[reduced].add(view)
+        return found.resources
+
+    def forget(self, view: ProxyView) -> None:
+        """No proxy of this view is connected any more; others that reduce to the same keep what they share."""
+        reduced = reduce_view(self._index, view)
+        self._askers[reduced].discard(view)
+        if not self._askers[reduced]:
+            del self._askers[reduced]
+            self._views.pop(reduced, None)
+            self._old_views.pop(reduced, None)
+
+    def _with_endpoints(self, part: _Part, found: Resources, changed: Iterable[ServiceKey]) -> Resources:
+        """The part with the load assignments of the changed services replaced."""
+        if not isinstance(part, _Outbound):
+            return found
+        planned = [each for key in changed for each in plan_endpoints(self._index, part.view, key)]
+        new = {each.name: each for each in self._emitter.emit(planned)}
+        old = found[EDS]
+        if all(old.resources.get(name) is each for name, each in new.items()):
+            return found
+        return MappingProxyType({**found, EDS: cache.resource_set(EDS, {**old.resources, **new}.values())})
+
+    def _join(self, view: ProxyView) -> _View:
+        parts = [self._planned(part) for part in _parts_of(view)]
+        by_type = {type_url: tuple(part[type_url] for part in parts) for type_url in ORDER}
+        old = self._old_views.get(view)
+        resources = {
+            type_url: old.resources[type_url] if old and _same(old.parts[type_url], sets) else _joined(type_url, sets)
+            for type_url, sets in by_type.items()
+        }
+        return _View(by_type, MappingProxyType(resources))
+
+    def _planned(self, part: _Part) -> Resources:
+        found = self._parts.get(part)
+        if found is None:
+            found = self._parts[part] = self._emit(part.plan(self._index), self._old_parts.get(part))
+        return found
+
+    def _emit(self, plan: ir.Plan, old: Resources | None) -> Resources:
+        new = {
+            CDS: cache.resource_set(CDS, self._emitter.emit(plan.clusters)),
+            EDS: cache.resource_set(EDS, self._emitter.emit(plan.endpoints)),
+            LDS: cache.resource_set(LDS, self._emitter.emit(plan.listeners)),
+            RDS: cache.resource_set(RDS, self._emitter.emit(plan.routes)),
+        }
+        problems = cache.problems(new)
+        if problems:
+            raise InconsistentPlanError("; ".join(problems))
+        return MappingProxyType(
+            {type_url: _kept(old[type_url] if old else None, found) for type_url, found in new.items()}
+        )
+
+
+def _kept(old: ResourceSet | None, new: ResourceSet) -> ResourceSet:
+    """The old set if the new one says the same."""
+    return old if old is not None and old.version == new.version else new
+
+
+def _same(old: Iterable[Hashable], new: Iterable[Hashable]) -> bool:
+    return all(before is after for before, after in zip(old, new, strict=True))
+
+
+def _joined(type_url: str, parts: tuple[ResourceSet, ...]) -> ResourceSet:
+    """The only part with anything in it is the whole; several make a set of their own."""
+    filled = [part for part in parts if part.resources]
+    if len(filled) == 1:
+        return filled[0]
+    return cache.resource_set(type_url, (each for part in filled for each in part.resources.values()))
+
+
+def _endpoints_only(before: Snapshot, after: Snapshot) -> frozenset[ServiceKey] | None:
+    """The services whose endpoints changed, if nothing else did between the snapshots; else None."""
+    if before.config is not after.config:
+        return None
+    changed = after.catalog.changed(before.catalog)
+    old, new = before.catalog.services, after.catalog.services
+    return changed if all(_differ_in_endpoints_only(old.get(key), new.get(key)) for key in changed) else None
+
+
+def _differ_in_endpoints_only(old: Service | None, new: Service | None) -> bool:
+    if old is None or new is None or needs_dns(old) or needs_dns(new):
+        return False
+    return new.differs_in_endpoints_only(old)

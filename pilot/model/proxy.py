@@ -1,0 +1,183 @@
+"""A proxy as it presents itself, and the view of it that planning may see.
+
+The node id follows Istio's grammar, `TYPE~IP~NAME.NAMESPACE~DOMAIN`; an id without `~` is accepted when the metadata
+says the rest. `parse_proxy` is called once a stream, by `pilot.discovery`.
+
+Two proxies with equal views get the same bytes, so a view holds exactly what planning uses and nothing else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from pilot.model.service import Labels, Protocol, labels
+
+GRAMMAR = "TYPE~IP~NAME.NAMESPACE~DOMAIN, as in sidecar~10.0.0.1~web-1.default~default.svc.cluster.local"
+KINDS = ("sidecar", "router", "ingress")
+OUTBOUND_PORT = 15001
+INBOUND_PORT = 15006
+
+
+class NodeError(ValueError):
+    """The proxy's node can't be used; the message names the id and what is expected."""
+
+
+@attrs.frozen
+class Inbound:
+    """What the proxy takes in: listens on `address:listen`, hands to `port` of the workload beside it."""
+
+    port: int
+    listen: int = INBOUND_PORT
+    address: str = "0.0.0.0"
+    protocol: Protocol = Protocol.UNSPECIFIED
+    service: str = ""
+
+
+@attrs.frozen
+class Upstream:
+    """A service the workload reaches on a local port of its own, `bind_address:bind_port`."""
+
+    host: str
+    port: int
+    bind_port: int
+    bind_address: str = "127.0.0.1"
+
+
+@attrs.frozen(cache_hash=True)
+class OutboundView:
+    """What decides a proxy's outbound clusters, endpoints and routes; shared by all proxies for which it is equal."""
+
+    namespace: str = "default"
+    labels: Labels = ()
+    address: str = "127.0.0.1"
+    port: int = OUTBOUND_PORT
+
+
+@attrs.frozen(cache_hash=True)
+class ProxyView:
+    """All that planning may see of a proxy."""
+
+    outbound: OutboundView = OutboundView()
+    upstreams: tuple[Upstream, ...] = ()
+    inbound: tuple[Inbound, ...] = ()
+
+
+@attrs.frozen
+class Proxy:
+    id: str
+    kind: str
+    address: str
+    name: str
+    view: ProxyView
+
+    @property
+    def namespace(self) -> str:
+        return self.view.outbound.namespace
+
+
+def parse_proxy(node_id: str, metadata: Mapping[str, Any]) -> Proxy:
+    """The proxy of an xDS node. NodeError if the id has `~` and is not of Istio's grammar, or metadata is misshapen."""
+    kind, address, name, namespace = _parse_id(node_id)
+    namespace = str(metadata.get("NAMESPACE") or namespace or "default")
+    view = ProxyView(
+        outbound=OutboundView(
+            namespace=namespace,
+            labels=_labels(node_id, metadata),
+            address=_address(node_id, metadata, "OUTBOUND_ADDRESS", "127.0.0.1"),
+            port=_port(node_id, metadata, "OUTBOUND_PORT", OUTBOUND_PORT),
+        ),
+        upstreams=tuple(_upstream(node_id, item) for item in _objects(node_id, metadata, "UPSTREAMS")),
+        inbound=tuple(_inbound(node_id, item) for item in _objects(node_id, metadata, "INBOUND")),
+    )
+    _refuse_shared_ports(node_id, view)
+    return Proxy(id=node_id, kind=kind, address=address, name=str(metadata.get("NAME") or name), view=view)
+
+
+def _refuse_shared_ports(node_id: str, view: ProxyView) -> None:
+    """Two listeners on one port would make the proxy refuse its whole configuration."""
+    ports = [view.outbound.port, *(each.bind_port for each in view.upstreams), *(each.listen for each in view.inbound)]
+    twice = sorted({port for port in ports if ports.count(port) > 1})
+    if twice:
+        raise NodeError(f"node {node_id!r}: port {twice[0]} is to be listened on twice: give each listener its own")
+
+
+def _parse_id(node_id: str) -> tuple[str, str, str, str]:
+    if not node_id:
+        raise NodeError(f"node id is empty: give {GRAMMAR}")
+    if "~" not in node_id:
+        return "sidecar", "", node_id, ""
+    parts = node_id.split("~")
+    if len(parts) != 4:
+        raise NodeError(f"node id {node_id!r} has {len(parts)} parts separated by '~', not 4: give {GRAMMAR}")
+    kind, address, instance, _domain = parts
+    if kind not in KINDS:
+        raise NodeError(f"node id {node_id!r}: type {kind!r} is not one of {', '.join(KINDS)}")
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise NodeError(f"node id {node_id!r}: {address!r} is not an IP address: give {GRAMMAR}") from None
+    name, dot, namespace = instance.rpartition(".")
+    if not dot or not name or not namespace:
+        raise NodeError(f"node id {node_id!r}: {instance!r} is not NAME.NAMESPACE: give {GRAMMAR}")
+    return kind, address, name, namespace
+
+
+def _labels(node_id: str, metadata: Mapping[str, Any]) -> Labels:
+    found = metadata.get("LABELS") or {}
+    if not isinstance(found, Mapping):
+        raise NodeError(f"node {node_id!r}: metadata LABELS is not a map of strings")
+    return labels({str(key): str(value) for key, value in found.items()})
+
+
+def _objects(node_id: str, metadata: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    found = metadata.get(key) or []
+    if not isinstance(found, list | tuple) or not all(isinstance(item, Mapping) for item in found):
+        raise NodeError(f"node {node_id!r}: metadata {key} is not a list of objects")
+    return list(found)
+
+
+def _port(node_id: str, source: Mapping[str, Any], key: str, default: int | None = None) -> int:
+    value = source.get(key, default)
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = 0
+    if not 1 <= number <= 65535:
+        raise NodeError(f"node {node_id!r}: metadata {key} is {value!r}, not a port between 1 and 65535")
+    return number
+
+
+def _address(node_id: str, source: Mapping[str, Any], key: str, default: str) -> str:
+    """An address to listen on; one that Envoy can't read would make it refuse all of its listeners."""
+    value = source.get(key) or default
+    try:
+        return str(ipaddress.ip_address(str(value)))
+    except ValueError:
+        raise NodeError(f"node {node_id!r}: metadata {key} is {value!r}, not an IP address") from None
+
+
+def _inbound(node_id: str, item: Mapping[str, Any]) -> Inbound:
+    protocol = Protocol.parse(str(item.get("protocol") or "")) or Protocol.UNSPECIFIED
+    return Inbound(
+        port=_port(node_id, item, "port"),
+        listen=_port(node_id, item, "listen", INBOUND_PORT),
+        address=_address(node_id, item, "address", "0.0.0.0"),
+        protocol=protocol,
+        service=str(item.get("service") or ""),
+    )
+
+
+def _upstream(node_id: str, item: Mapping[str, Any]) -> Upstream:
+    host = str(item.get("host") or "")
+    if not host:
+        raise NodeError(f"node {node_id!r}: an entry of metadata UPSTREAMS has no host")
+    return Upstream(
+        host=host,
+        port=_port(node_id, item, "port", 80),
+        bind_port=_port(node_id, item, "bindPort"),
+        bind_address=_address(node_id, item, "bindAddress", "127.0.0.1"),
+    )

@@ -1,0 +1,176 @@
+"""Services, ports and endpoints, as planning sees them, whatever platform they live on.
+
+Built by `adapters.*.convert`, combined by `adapters.merge`, read by `pilot.plan`. Must not import anything that
+does I/O. Tuples inside, so that values can be shared between snapshots and compared by identity first.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+
+Labels = tuple[tuple[str, str], ...]
+"""Labels sorted by key: hashable, and equal whatever order the platform listed them in."""
+
+
+def labels(source: Mapping[str, str]) -> Labels:
+    return tuple(sorted(source.items()))
+
+
+def has_labels(have: Labels, wanted: Labels) -> bool:
+    """Whether `have` carries every label of `wanted` (the selector rule of Istio and Kubernetes)."""
+    return not wanted or set(wanted) <= set(have)
+
+
+class Protocol(enum.Enum):
+    """Application protocol of a port, by Istio's names (networking/v1alpha3 Port.protocol)."""
+
+    HTTP = "HTTP"
+    HTTP2 = "HTTP2"
+    GRPC = "GRPC"
+    TCP = "TCP"
+    TLS = "TLS"
+    HTTPS = "HTTPS"
+    UNSPECIFIED = "UNSPECIFIED"
+
+    @property
+    def is_http(self) -> bool:
+        return self in (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC)
+
+    @property
+    def is_http2(self) -> bool:
+        return self in (Protocol.HTTP2, Protocol.GRPC)
+
+    @classmethod
+    def parse(cls, text: str) -> Protocol | None:
+        """The protocol of that name, letter case aside; `grpc-web` and `http/2` forms included; None if unknown."""
+        return _PROTOCOL_NAMES.get(text.strip().lower())
+
+    @classmethod
+    def of_port_name(cls, name: str) -> Protocol:
+        """Istio's rule: the part before the first dash names the protocol (`http-web`); else it is unspecified."""
+        return cls.parse(name.split("-", 1)[0]) or cls.UNSPECIFIED
+
+
+_PROTOCOL_NAMES = {
+    "http": Protocol.HTTP,
+    "http1": Protocol.HTTP,
+    "http2": Protocol.HTTP2,
+    "http/2": Protocol.HTTP2,
+    "grpc": Protocol.GRPC,
+    "tcp": Protocol.TCP,
+    "tls": Protocol.TLS,
+    "https": Protocol.HTTPS,
+    "mongo": Protocol.TCP,
+    "mysql": Protocol.TCP,
+    "redis": Protocol.TCP,
+}
+
+
+class Health(enum.Enum):
+    """What the platform says of an endpoint. Planning decides what traffic it gets.
+
+    HEALTHY takes traffic. DRAINING (maintenance, terminating) takes no new traffic and is kept known.
+    UNHEALTHY is kept known for panic routing only.
+    """
+
+    HEALTHY = "HEALTHY"
+    DRAINING = "DRAINING"
+    UNHEALTHY = "UNHEALTHY"
+
+
+@attrs.frozen
+class Locality:
+    """Region, zone and sub-zone; an empty part is unknown."""
+
+    region: str = ""
+    zone: str = ""
+    subzone: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (self.region, self.zone, self.subzone)))
+
+    @classmethod
+    def parse(cls, text: str) -> Locality:
+        """From Istio's `region/zone/subzone` form."""
+        return cls(*(text.split("/", 2) if text else ()))
+
+
+@attrs.frozen
+class Port:
+    """A port of a service: the number clients name, not the one an instance listens on."""
+
+    name: str
+    number: int
+    protocol: Protocol = Protocol.UNSPECIFIED
+
+
+@attrs.frozen
+class Endpoint:
+    """One instance of one service, on all of the service's ports.
+
+    `ports` maps the service port's name to the port the instance listens on. `weight` is relative within the service
+    (1 to 128 in Envoy's terms are usual; 0 takes no traffic). `instance` is unique within the platform that told of it.
+    """
+
+    address: str
+    ports: tuple[tuple[str, int], ...]
+    instance: str
+    labels: Labels = ()
+    locality: Locality = Locality()
+    weight: int = 1
+    health: Health = Health.HEALTHY
+    service_account: str = ""
+    network: str = ""
+    platform: str = ""
+
+    def port(self, name: str) -> int | None:
+        return next((number for port_name, number in self.ports if port_name == name), None)
+
+
+@attrs.frozen(order=True)
+class ServiceKey:
+    """A service is one service across platforms when host and namespace are equal."""
+
+    namespace: str
+    host: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.host}"
+
+
+@attrs.frozen
+class Service:
+    """A service with all endpoints that are known of it; healthy or not, since planning decides about health."""
+
+    key: ServiceKey
+    ports: tuple[Port, ...]
+    endpoints: tuple[Endpoint, ...] = ()
+    labels: Labels = ()
+    origin: str = ""
+    """Coordinates for messages: `file:line`, `consul dc1/web`."""
+
+    @property
+    def host(self) -> str:
+        return self.key.host
+
+    @property
+    def namespace(self) -> str:
+        return self.key.namespace
+
+    @property
+    def distinct_ports(self) -> tuple[Port, ...]:
+        """Ports with the first of each number only: a number that is told twice must not make two clusters."""
+        found: dict[int, Port] = {}
+        for port in self.ports:
+            found.setdefault(port.number, port)
+        return tuple(found.values())
+
+    def port(self, number: int) -> Port | None:
+        return next((p for p in self.ports if p.number == number), None)
+
+    def differs_in_endpoints_only(self, other: Service) -> bool:
+        """Whether a change from `other` to this one leaves all but endpoints as it was."""
+        return attrs.evolve(self, endpoints=(), origin="") == attrs.evolve(other, endpoints=(), origin="")

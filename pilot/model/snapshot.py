@@ -1,0 +1,14 @@
+"""The world at one moment: what the platforms told and what the operator configured. Planning's first argument."""
+
+from __future__ import annotations
+
+import attrs
+
+from galley.config import Config
+from pilot.model.catalog import Catalog
+
+
+@attrs.frozen(eq=False)
+class Snapshot:
+    catalog: Catalog
+    config: Config

@@ -1,0 +1,126 @@
+"""Decides the virtual hosts of the explicit outbound listener: which host names lead to which service. Pure.
+
+A host may be said whole, with its port, or short (`web`, `web.default`), as a resolver with search domains would allow.
+Envoy refuses a configuration in which two virtual hosts claim one domain, whatever the letter case, and one without
+any: whole names go first, then short names in the client's own namespace, then the others; the first to claim a name
+has it, and who comes away with none is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import attrs
+
+from galley.config import ConfigObject
+from galley.kinds.virtual_service import VirtualService
+from pilot import ir
+from pilot.model.service import Port, Protocol, Service
+from pilot.plan import names
+from pilot.plan.routes import Client, default_routes, http_routes
+
+HTTP_PORT = 80
+UNKNOWN_HOST = ir.VirtualHost(
+    "block_all",
+    ("*",),
+    (
+        ir.Route(
+            "block_all",
+            ir.RouteMatch(),
+            ir.DirectResponse(502, "no service of the mesh goes by the host of this request\n"),
+        ),
+    ),
+)
+"""What no platform knows is refused, as Istio's BlackHole does: an explicit proxy has no original destination."""
+
+
+def outbound_routes(client: Client) -> ir.RouteConfiguration:
+    """The routes of the outbound listener, named by its port as Istio names them."""
+    namespace = client.view.namespace
+    services = [service for service in client.index.hosts.visible(namespace) if http_ports(service)]
+    strangers = [(host, rule) for host, rule in client.index.hosts_without_service() if rule.spec.http]
+    domains = _Domains()
+    for service in services:
+        domains.claim(service, service.host)
+    for host, _ in strangers:
+        domains.claim_one(host, HTTP_PORT, (host, names.host_route(host, HTTP_PORT)))
+    for service in sorted(services, key=lambda each: (each.namespace != namespace, each.key)):
+        for name in _short_names(service.host):
+            domains.claim(service, name)
+    found = [
+        _virtual_host(client, service, port, claimed)
+        for service in services
+        for port in http_ports(service)
+        if (claimed := domains.of(service.host, port.number))
+    ]
+    found += (
+        _without_service(client, host, rule, claimed)
+        for host, rule in strangers
+        if (claimed := domains.of(host, HTTP_PORT))
+    )
+    return ir.RouteConfiguration(str(client.view.port), (*sorted(found, key=lambda each: each.name), UNKNOWN_HOST))
+
+
+def service_routes(client: Client, service: Service, port: Port) -> ir.RouteConfiguration:
+    """The routes of a listener of its own for one port of one service: whatever host the client says."""
+    name = names.host_route(service.host, port.number)
+    return ir.RouteConfiguration(name, (_virtual_host(client, service, port, ("*",)),))
+
+
+def http_ports(service: Service) -> tuple[Port, ...]:
+    """Ports that may be spoken HTTP to; an unspecified protocol is, since this listener speaks nothing else."""
+    return tuple(
+        port for port in service.distinct_ports if port.protocol.is_http or port.protocol is Protocol.UNSPECIFIED
+    )
+
+
+def _virtual_host(client: Client, service: Service, port: Port, domains: tuple[str, ...]) -> ir.VirtualHost:
+    rule = client.index.virtual_service(service, client.view.namespace)
+    if rule and rule.spec.http:
+        routes = http_routes(client, rule, port.number)
+    else:
+        routes = default_routes(service.host, port.number)
+    return ir.VirtualHost(names.host_route(service.host, port.number), domains, routes)
+
+
+def _without_service(
+    client: Client, host: str, rule: ConfigObject[VirtualService], domains: tuple[str, ...]
+) -> ir.VirtualHost:
+    return ir.VirtualHost(names.host_route(host, HTTP_PORT), domains, http_routes(client, rule, HTTP_PORT))
+
+
+@attrs.define
+class _Domains:
+    """Who has which domain, by host and port; none is given twice."""
+
+    _taken: set[str] = attrs.field(factory=set)
+    _found: dict[tuple[str, int], list[str]] = attrs.field(factory=dict)
+
+    def claim(self, service: Service, name: str) -> None:
+        """`name` for the service's default port, `name:port` for each."""
+        default = _default_port(service)
+        for port in http_ports(service):
+            with_port = names.host_route(name, port.number)
+            self.claim_one(service.host, port.number, (name, with_port) if port == default else (with_port,))
+
+    def claim_one(self, host: str, port: int, domains: Iterable[str]) -> None:
+        mine = self._found.setdefault((host, port), [])
+        for domain in domains:
+            if domain.lower() not in self._taken:
+                self._taken.add(domain.lower())
+                mine.append(domain)
+
+    def of(self, host: str, port: int) -> tuple[str, ...]:
+        return tuple(self._found[host, port])
+
+
+def _short_names(host: str) -> Iterator[str]:
+    """`a.b.c` → `a.b`, `a`: every name that a search domain could complete."""
+    parts = host.split(".")
+    return (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
+
+
+def _default_port(service: Service) -> Port:
+    """The port of a request that names none: 80 if there is one, else the lowest."""
+    ports = http_ports(service)
+    return next((port for port in ports if port.number == HTTP_PORT), min(ports, key=lambda port: port.number))

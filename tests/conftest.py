@@ -1,0 +1,26 @@
+"""What every test may use: the fixtures that start real servers, and the option that rewrites the golden files."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest_plugins = ["tests.servers.fixtures"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write tests/golden/*/*.yaml anew instead of comparing"
+    )
+
+
+LIBRARY_WARNING = "ignore:Using `@model_validator` with mode='after':DeprecationWarning"
+"""envoy-data-plane speaks to pydantic in a deprecated way whenever it is imported."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuses to update under CI: a build that rewrites what it is to compare with would always pass."""
+    config.addinivalue_line("filterwarnings", LIBRARY_WARNING)
+    if config.getoption("--update-golden") and os.environ.get("CI"):
+        raise pytest.UsageError("--update-golden is refused under CI: run it on your machine and review the changes")
