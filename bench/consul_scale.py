@@ -166,7 +166,7 @@ class Traffic:
         while True:
             if self.sampling:
                 self.peak = max(self.peak, self.connections())
-            time.sleep(0.05)
+            time.sleep(0.5)
 
 
 def _file_descriptors() -> Iterator[str]:
@@ -278,6 +278,7 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     figures: list[dict[str, object]] = []
+    load = os.getloadavg()[0]
 
     def tell(figure: str, value: float, target: float | None) -> None:
         line = {"figure": figure, "value": round(value, 1), "target": target}
@@ -311,6 +312,8 @@ def main() -> int:
                 tell(f"{kind}, max ms", max(taken) * 1000, target)
             tell("requests a second under change", (traffic.requests - before) / (time.monotonic() - start), None)
             tell("connections, peak", traffic.peak, 16)
+            tell("load of the machine before, per core", load / (os.cpu_count() or 1), None)
+            tell("load of the machine after, per core", os.getloadavg()[0] / (os.cpu_count() or 1), None)
         finally:
             watcher.close()
     options.results.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""One figure with its target: printed as a line of JSON, and kept with the others of a run in bench/results/NAME.json."""
+"""One figure with its target: printed as a line of JSON, and kept with the others of a run in bench/results/."""
 
 from __future__ import annotations
 

@@ -82,12 +82,13 @@ def _figures(what: str, seen: dict[str, Any]) -> Iterator[Figure]:
     yield Figure(
         f"{what}: memory", max(seen["rss_kb"], seen["rss_end_kb"]) / 1000, "MB", MEMORY_MB, "of the process tree"
     )
+    every = ", ".join(f"{each:.0f}" for each in seen["last_ms"])
     yield Figure(
         f"{what}: one endpoint to the last stream",
         statistics.median(seen["last_ms"]),
         "ms",
         CHANGE_MS,
-        f"median of {ROUNDS}, from the start of the change; all: {', '.join(f'{each:.0f}' for each in seen['last_ms'])}",
+        f"median of {ROUNDS}, from the start of the change; all: {every}",
     )
     yield Figure(f"{what}: processor for one change", statistics.median(seen["push_cpu_s"]), "s")
 

@@ -11,9 +11,19 @@ from collections.abc import Collection, Iterable, Iterator
 import attrs
 
 from galley.config import Config, ConfigObject, Problem
+from galley.delegates import delegate_findings
 from galley.document import Path
-from galley.finding import path_text
-from galley.kinds.virtual_service import Destination, HTTPMatchRequest, HTTPRoute, StringMatch, VirtualService
+from galley.finding import Finding, path_text
+from galley.kinds.virtual_service import (
+    Destination,
+    HTTPMatchRequest,
+    HTTPRoute,
+    StringMatch,
+    TCPRoute,
+    TLSRoute,
+    VirtualService,
+)
+from galley.service_findings import entry_hosts, service_findings
 
 NOT_FOUND = "IST0101"  # ReferencedResourceNotFound
 CONFLICTING_HOSTS = "IST0109"  # ConflictingMeshGatewayVirtualServiceHosts
@@ -24,15 +34,17 @@ _EVERYTHING = (HTTPMatchRequest(), HTTPMatchRequest(uri=StringMatch(prefix="/"))
 
 def analyze(config: Config, hosts: Collection[str]) -> tuple[Problem, ...]:
     """All findings. `hosts` are the full names that the platforms know; a short name stands for those it begins."""
-    known = _Hosts(hosts)
+    known = _Hosts({*hosts, *entry_hosts(config)})
     subsets = _subsets(config, known)
     problems: list[Problem] = []
     for each in config.virtual_services:
         problems += _destinations(each, known, subsets)
         problems += _unreachable(each)
+    problems += (_of_finding(*each) for each in delegate_findings(config.virtual_services))
     for rule in config.destination_rules:
         if not known.has(rule.spec.host):
             problems.append(_unknown_host(rule, ("spec", "host"), rule.spec.host))
+    problems += service_findings(config, hosts, known.has)
     return (*problems, *_conflicts(config.virtual_services, known))
 
 
@@ -90,10 +102,17 @@ def _all_destinations(spec: VirtualService) -> Iterator[tuple[Path, Destination]
         for number, http in enumerate(route.route):
             if http.destination is not None:
                 yield ("spec", "http", index, "route", number, "destination"), http.destination
-    for index, tcp_route in enumerate(spec.tcp):
-        for number, tcp in enumerate(tcp_route.route):
-            if tcp.destination is not None:
-                yield ("spec", "tcp", index, "route", number, "destination"), tcp.destination
+        if route.mirror is not None:
+            yield ("spec", "http", index, "mirror"), route.mirror
+        for number, mirror in enumerate(route.mirrors):
+            if mirror.destination is not None:
+                yield ("spec", "http", index, "mirrors", number, "destination"), mirror.destination
+    opaque_routes: tuple[tuple[str, tuple[TLSRoute | TCPRoute, ...]], ...] = (("tls", spec.tls), ("tcp", spec.tcp))
+    for name, opaque in opaque_routes:
+        for index, each in enumerate(opaque):
+            for number, tcp in enumerate(each.route):
+                if tcp.destination is not None:
+                    yield ("spec", name, index, "route", number, "destination"), tcp.destination
 
 
 def _has_subset(subsets: _Subsets, host: str, name: str) -> bool:
@@ -111,15 +130,37 @@ def _warning(each: ConfigObject[object], message: str, mend: str, code: str) -> 
     return Problem(each.origin, str(each), message, mend, code, warning=True)
 
 
+def _of_finding(each: ConfigObject[VirtualService], finding: Finding) -> Problem:
+    return _warning(each, finding.text, finding.mend, NOT_FOUND if finding.message.endswith("not found") else "")
+
+
 def _conflicts(services: Iterable[ConfigObject[VirtualService]], known: _Hosts) -> Iterator[Problem]:
-    first: dict[str, ConfigObject[VirtualService]] = {}
+    """Of those for the mesh, which are not merged: a client has the first that it sees."""
+    first: dict[str, list[ConfigObject[VirtualService]]] = {}
     for each in services:
+        if each.spec.gateways and "mesh" not in each.spec.gateways:
+            continue
         for host in each.spec.hosts:
             name = known.full_name(host, each.namespace)
-            other = first.setdefault(name, each)
-            if other is not each:
+            others = first.setdefault(name, [])
+            other = next((other for other in others if _seen_together(other, each)), None)
+            if other is None:
+                others.append(each)
+            elif other is not each:
                 message = f"host {host!r} is also routed by {other} ({other.origin})"
                 yield _warning(each, message, "merge the two, or leave the host to one of them", CONFLICTING_HOSTS)
+
+
+def _seen_together(one: ConfigObject[VirtualService], other: ConfigObject[VirtualService]) -> bool:
+    """Whether some namespace sees both."""
+    ours, theirs = _audience(one), _audience(other)
+    return bool(ours and theirs) and ("*" in ours or "*" in theirs or bool(ours & theirs))
+
+
+def _audience(rule: ConfigObject[VirtualService]) -> set[str]:
+    """The namespaces that see the rule; `*` among them is all, none at all is nobody."""
+    names = rule.spec.export_to or ("*",)
+    return {rule.namespace if name == "." else name for name in names if name != "~"}
 
 
 def _unreachable(service: ConfigObject[VirtualService]) -> Iterator[Problem]:
@@ -131,6 +172,8 @@ def _unreachable(service: ConfigObject[VirtualService]) -> Iterator[Problem]:
             message = f"spec.http[{index}]{_named(route)} is never reached: spec.http[{hidden_by}] takes its requests"
             mend = f"move it before spec.http[{hidden_by}], or remove it"
             yield _warning(service, message, mend, UNREACHABLE_RULE)
+        if route.delegate is not None:
+            continue  # what its delegate does not take goes on to the next rule
         for match in route.match:
             seen.setdefault(_nameless(match), index)
         if catch_all is None and _takes_all(route):

@@ -14,7 +14,12 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from galley.kinds.destination_rule import DestinationRule
+from galley.kinds.proxy_config import ProxyConfig
+from galley.kinds.service_entry import ServiceEntry
+from galley.kinds.sidecar import Sidecar
 from galley.kinds.virtual_service import VirtualService
+from galley.kinds.workload_entry import WorkloadEntry
+from galley.kinds.workload_group import WorkloadGroup
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -81,6 +86,11 @@ class Config:
 
     virtual_services: tuple[ConfigObject[VirtualService], ...] = ()
     destination_rules: tuple[ConfigObject[DestinationRule], ...] = ()
+    service_entries: tuple[ConfigObject[ServiceEntry], ...] = ()
+    workload_entries: tuple[ConfigObject[WorkloadEntry], ...] = ()
+    workload_groups: tuple[ConfigObject[WorkloadGroup], ...] = ()
+    sidecars: tuple[ConfigObject[Sidecar], ...] = ()
+    proxy_configs: tuple[ConfigObject[ProxyConfig], ...] = ()
     version: int = 0
 
     @classmethod
@@ -96,4 +106,12 @@ class Config:
         return tuple(each for field in _FIELDS.values() for each in getattr(self, field))
 
 
-_FIELDS = {"VirtualService": "virtual_services", "DestinationRule": "destination_rules"}
+_FIELDS = {
+    "VirtualService": "virtual_services",
+    "DestinationRule": "destination_rules",
+    "ServiceEntry": "service_entries",
+    "WorkloadEntry": "workload_entries",
+    "WorkloadGroup": "workload_groups",
+    "Sidecar": "sidecars",
+    "ProxyConfig": "proxy_configs",
+}

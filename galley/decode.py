@@ -34,6 +34,7 @@ Decode = Callable[[object, Path, list[Finding]], Any]
 _INTEGER = re.compile(r"-?\d{1,20}")
 _SHOWN = 40
 NOT_SUPPORTED = "is not supported by this version of mesh-adapter"
+_NOTHING_REFUSED = NotYet()
 
 
 def decode(message: type[T], data: object, path: Path = ()) -> tuple[T, list[Finding]]:
@@ -51,7 +52,7 @@ class _Field:
     attribute: str
     wire: str
     decode: Decode
-    later: bool
+    later: NotYet | None
     deprecated: str
     group: str
 
@@ -64,7 +65,7 @@ class _Plan:
 
     def nearest(self, name: str) -> str:
         """Advice for an unknown field."""
-        wires = sorted({field.wire for field in self.fields.values() if not field.later})
+        wires = sorted({field.wire for field in self.fields.values() if field.later is None and not field.deprecated})
         folded = {wire.lower(): wire for wire in wires}
         close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.65)
         return f"did you mean {folded[close[0]]}?" if close else f"known fields are {', '.join(wires)}"
@@ -95,8 +96,8 @@ def _read_fields(plan: _Plan, data: Mapping[Any, object], path: Path, findings: 
             findings.append(Finding(here, "is not a known field", plan.nearest(str(name))))
         elif item is None:
             continue  # protobuf JSON: null is the same as absent
-        elif field.later:
-            findings.append(Finding(here, NOT_SUPPORTED, "remove it"))
+        elif field.later is not None:
+            findings.append(Finding(here, NOT_SUPPORTED + field.later.reason, "remove it"))
         elif field.attribute in values:
             findings.append(Finding(here, "is given twice, under both of its names", f"keep {field.wire}"))
         else:
@@ -136,7 +137,7 @@ def _field(name: str, annotation: Any) -> _Field:
         attribute=name,
         wire=marks[Wire].name if Wire in marks else _camel(name),
         decode=_decoder(annotation),
-        later=refused is not None and not refused.values,
+        later=refused if refused is not None and not refused.values else None,
         deprecated=marks[Deprecated].instead if Deprecated in marks else "",
         group=marks[OneOf].group if OneOf in marks else "",
     )
@@ -161,7 +162,7 @@ def _decoder(annotation: Any, marks: tuple[Any, ...] = ()) -> Decode:
     if annotation in _SCALARS:
         return _SCALARS[annotation]
     if issubclass(annotation, enum.Enum):
-        refused = next((mark.values for mark in marks if isinstance(mark, NotYet)), ())
+        refused = next((mark for mark in marks if isinstance(mark, NotYet)), _NOTHING_REFUSED)
         return _enum(annotation, refused)
     return _message(annotation)
 
@@ -269,17 +270,18 @@ def _bytes(data: object, path: Path, findings: list[Finding]) -> bytes:
     return b""
 
 
-def _enum(members: type[enum.Enum], refused: tuple[enum.Enum, ...]) -> Decode:
+def _enum(members: type[enum.Enum], refused: NotYet) -> Decode:
     by_name = {member.value: member for member in members}
-    known = ", ".join(name for name, member in by_name.items() if member not in refused)
+    known = ", ".join(name for name, member in by_name.items() if member not in refused.values)
     zero = next(iter(members))
 
     def read(data: object, path: Path, findings: list[Finding]) -> enum.Enum:
         member = by_name.get(data) if isinstance(data, str) else None
         if member is None:
             findings.append(_expected(f"one of {known}", data, path))
-        elif member in refused:
-            findings.append(Finding(path, f"{data} {NOT_SUPPORTED}", f"use one of {known}, or remove it"))
+        elif member in refused.values:
+            message = f"{data} {NOT_SUPPORTED}{refused.reason}"
+            findings.append(Finding(path, message, f"use one of {known}, or remove it"))
         else:
             return member
         return zero

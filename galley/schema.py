@@ -48,10 +48,16 @@ class Wire:
 class NotYet:
     """What Istio has and this version does not carry out: refused when present, never ignored in silence.
 
-    Without `values` the whole field is meant, else these values of its enum.
+    Without `values` the whole field is meant, else these values of its enum. `why` is told to who uses it.
     """
 
     values: tuple[enum.Enum, ...] = ()
+    why: str = ""
+
+    @property
+    def reason(self) -> str:
+        """To put behind the words that it is not supported."""
+        return f": {self.why}" if self.why else ""
 
 
 Int32 = Annotated[int, Between(-(2**31), 2**31 - 1)]

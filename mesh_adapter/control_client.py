@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 TIMEOUT = 10.0
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Not through the proxies of the environment: what is asked is on this machine or the operator's own network."""
 
 
 def get_json(address: str, path: str, what: str, option: str, **query: str) -> Any:
@@ -19,7 +21,7 @@ def get_json(address: str, path: str, what: str, option: str, **query: str) -> A
     base = address if address.startswith(("http://", "https://")) else f"http://{address}"
     url = f"{base.rstrip('/')}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+        with _DIRECT.open(url, timeout=TIMEOUT) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
         text = error.read(2000).decode(errors="replace").strip()
@@ -30,4 +32,5 @@ def get_json(address: str, path: str, what: str, option: str, **query: str) -> A
             f"{what} at {address} can't be reached: {reason}; is it running? see {option}"
         ) from error
     except (ValueError, http.client.HTTPException) as error:
-        raise click.ClickException(f"{url} did not answer with JSON: {type(error).__name__}: {str(error).strip()[:200]}; see {option}") from error
+        reason = f"{type(error).__name__}: {str(error).strip()[:200]}"
+        raise click.ClickException(f"{url} did not answer with JSON: {reason}; see {option}") from error

@@ -158,7 +158,10 @@ class ControlPlane:
         self._published_at = asyncio.get_running_loop().time()
         inbox, self._inbox = self._inbox, []
         for fold in inbox:
-            fold()
+            try:
+                fold()
+            except Exception:
+                log.exception("an event could not be folded; it is left out, the others count")
         self._report()
         if not self.status().ready:
             return

@@ -49,7 +49,7 @@ class Pages:
         return {
             "/debug/syncz": (self.syncz, "connected proxies and how far each is, by type"),
             "/debug/platforms": (self.platforms, "platforms: synced, stale and why, problems"),
-            "/debug/registryz": (self.registry, "services and endpoints, all platforms merged"),
+            "/debug/registryz": (self.registry, "services and endpoints, platforms and configuration merged"),
             "/debug/configz": (self.config, "configuration objects in force"),
             "/debug/problems": (self.problems, "refused documents, warnings, conflicts"),
             "/debug/config_dump": (self.config_dump, "?proxyID=ID: what that proxy is told, as Envoy dumps it"),
@@ -81,8 +81,7 @@ class Pages:
         return _json([attrs.asdict(each) for each in self._plane.platforms()])
 
     async def registry(self, _: web.Request) -> web.Response:
-        snapshot = self._plane.discovery.snapshot
-        services = snapshot.catalog.services if snapshot else {}
+        services = self._plane.discovery.catalog.services
         return _json([_service(service) for _, service in sorted(services.items())])
 
     async def config(self, _: web.Request) -> web.Response:
@@ -113,7 +112,7 @@ class Pages:
             known = sorted({each.node.id for each in self._xds.connections()})
             text = f"no proxy {proxy!r} is connected; give proxyID= one of: {', '.join(known) or '(none is)'}\n"
             return web.Response(status=404, text=text)
-        resources = self._plane.discovery.resources_for(node.id, node.metadata)
+        resources = self._plane.discovery.resources_for(node.id, node.metadata, node.locality)
         if resources is None:
             return web.Response(status=503, text="the control plane is not ready yet\n")
         return _json(config_dump(resources))

@@ -48,3 +48,4 @@ def configure(level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells of each change before we do

@@ -1,11 +1,14 @@
-"""The control plane's own figures, read when they are asked for; Istio's names where the meaning is the same."""
+"""The control plane's own figures, read when they are asked for; Istio's names where the meaning is the same.
+
+Counters with a name of Istio's are of type untyped: as counters they would be exposed with `_total` behind the name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
 from prometheus_client.registry import Collector
 
 from mesh_adapter import __version__
@@ -63,14 +66,14 @@ class ControlPlaneCollector(Collector):
 
     def _configuration(self) -> Iterator[Metric]:
         state = self._plane.config_state()
-        passed = CounterMetricFamily("galley_validation_passed", "Versions of objects accepted.", labels=["kind"])
-        failed = CounterMetricFamily("galley_validation_failed", "Versions of objects refused.", labels=["kind"])
+        passed = UnknownMetricFamily("galley_validation_passed", "Versions of objects accepted.", labels=["kind"])
+        failed = UnknownMetricFamily("galley_validation_failed", "Versions of objects refused.", labels=["kind"])
         for kind, count in sorted(state.accepted.items()):
             passed.add_metric([kind], count)
         for kind, count in sorted(state.rejected.items()):
             failed.add_metric([kind], count)
         yield from (passed, failed)
-        rejected = CounterMetricFamily("pilot_total_rejected_configs", "Versions of objects refused, of all kinds.")
+        rejected = UnknownMetricFamily("pilot_total_rejected_configs", "Versions of objects refused, of all kinds.")
         rejected.add_metric([], sum(state.rejected.values()))
         yield rejected
 

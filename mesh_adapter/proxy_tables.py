@@ -90,7 +90,13 @@ def cluster_parts(name: str) -> tuple[str, str, str, str]:
 def cluster_rows(cluster: Json) -> list[list[str]]:
     host, port, subset, direction = cluster_parts(_name(cluster))
     rule = cluster.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("config", "")
-    return [[host, port, subset, direction, cluster.get("type", "STATIC"), rule.removeprefix("DestinationRule ")]]
+    return [[host, port, subset, direction, _discovery(cluster), rule.removeprefix("DestinationRule ")]]
+
+
+def _discovery(cluster: Json) -> str:
+    """One of Envoy's own kinds, or the last word of the extension's name."""
+    extension = str(cluster.get("cluster_type", {}).get("name", ""))
+    return extension.rpartition(".")[2].upper() or str(cluster.get("type", "STATIC"))
 
 
 def endpoint_rows(assignment: Json) -> list[list[str]]:

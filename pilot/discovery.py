@@ -13,10 +13,12 @@ from typing import Any
 
 import attrs
 
-from pilot.generate import Generator, InconsistentPlanError
+from pilot.generate import Generator
+from pilot.model.catalog import Catalog
 from pilot.model.proxy import Proxy, ProxyView, parse_proxy
+from pilot.model.service import Locality
 from pilot.model.snapshot import Snapshot
-from pilot.xds.protocol import Node
+from pilot.xds.protocol import Node, NodeLocality
 from pilot.xds.resource import Resources
 
 log = logging.getLogger(__name__)
@@ -71,6 +73,11 @@ class Discovery:
         return self._snapshot
 
     @property
+    def catalog(self) -> Catalog:
+        """The services of that snapshot, those of its configuration among them."""
+        return self._generator.catalog
+
+    @property
     def encoded(self) -> int:
         """Resources encoded since the start."""
         return self._generator.encoded
@@ -96,7 +103,7 @@ class Discovery:
 
     def connect(self, node: Node) -> Subscription:
         """NodeError (a ValueError) if the node's id or metadata can't be used."""
-        proxy = parse_proxy(node.id, node.metadata)
+        proxy = parse_proxy(node.id, node.metadata, _place(node.locality))
         live = self._views.get(proxy.view)
         if live is None:
             live = self._views[proxy.view] = _Live(proxy.view, self._resources(proxy.view, None))
@@ -111,9 +118,14 @@ class Discovery:
             self.problems.pop(str(live.view), None)
             self._generator.forget(live.view)
 
-    def resources_for(self, node_id: str, metadata: Mapping[str, Any]) -> Resources | None:
+    def resources_for(
+        self,
+        node_id: str,
+        metadata: Mapping[str, Any],
+        locality: NodeLocality = NodeLocality(),  # noqa: B008 - frozen
+    ) -> Resources | None:
         """What such a proxy would be told now, for `/debug/config_dump`; None before the first snapshot."""
-        view = parse_proxy(node_id, metadata).view
+        view = parse_proxy(node_id, metadata, _place(locality)).view
         return self._resources(view, None)
 
     def _resources(self, view: ProxyView, last: Resources | None) -> Resources | None:
@@ -121,12 +133,22 @@ class Discovery:
             return None
         try:
             found = self._generator.resources(view)
-        except InconsistentPlanError as error:
-            log.error("a plan was not served: %s; proxies keep what they have", error, extra={"view": str(view)})
+        except Exception as error:
+            known = isinstance(error, ValueError)  # an inconsistent plan, two resources of one name
+            log.error(
+                "a plan was not served: %s; proxies keep what they have",
+                error,
+                extra={"view": str(view)},
+                exc_info=not known,
+            )
             self.problems[str(view)] = str(error)
             return last
         self.problems.pop(str(view), None)
         return found
+
+
+def _place(locality: NodeLocality) -> Locality:
+    return Locality(locality.region, locality.zone, locality.sub_zone)
 
 
 def _differ(old: Resources, new: Resources) -> bool:

@@ -97,6 +97,11 @@ class Generator:
         self._old_views: dict[ProxyView, _View] = {}
 
     @property
+    def catalog(self) -> Catalog:
+        """The services of the last snapshot, those of its configuration among them."""
+        return self._index.catalog
+
+    @property
     def encoded(self) -> int:
         """How many resources were encoded since the start."""
         return self._emitter.encoded
@@ -104,11 +109,11 @@ class Generator:
     def update(self, snapshot: Snapshot) -> None:
         """From now on `resources` answers from `snapshot`; views not asked for since the last update are let go."""
         before, self._snapshot = self._snapshot, snapshot
-        self._index = Index.of(snapshot)
+        old, self._index = self._index, Index.of(snapshot, self._index.catalog)
         self._old_views = self._views or self._old_views
         self._views = {}
         self._askers.clear()
-        changed = _endpoints_only(before, snapshot)
+        changed = _endpoints_only(old.catalog, self._index.catalog) if before.config is snapshot.config else None
         if changed is not None:
             live = {part for view in self._old_views for part in _parts_of(view)}
             kept = {part: found for part, found in self._parts.items() if part in live}
@@ -195,12 +200,10 @@ def _joined(type_url: str, parts: tuple[ResourceSet, ...]) -> ResourceSet:
     return cache.resource_set(type_url, (each for part in filled for each in part.resources.values()))
 
 
-def _endpoints_only(before: Snapshot, after: Snapshot) -> frozenset[ServiceKey] | None:
-    """The services whose endpoints changed, if nothing else did between the snapshots; else None."""
-    if before.config is not after.config:
-        return None
-    changed = after.catalog.changed(before.catalog)
-    old, new = before.catalog.services, after.catalog.services
+def _endpoints_only(before: Catalog, after: Catalog) -> frozenset[ServiceKey] | None:
+    """The services whose endpoints changed, if nothing else did between the catalogs; else None."""
+    changed = after.changed(before)
+    old, new = before.services, after.services
     return changed if all(_differ_in_endpoints_only(old.get(key), new.get(key)) for key in changed) else None
 
 

@@ -50,6 +50,7 @@ class WeightedCluster:
     cluster: str
     weight: int
     headers: HeaderOperations | None = None
+    host_rewrite: str = ""
 
 
 @attrs.frozen(cache_hash=True)
@@ -75,6 +76,39 @@ class RetryPolicy:
     previous_hosts: bool = True
     host_selection_attempts: int = 5
     backoff: timedelta | None = None
+    remote_localities: bool = False
+    """Whether a retry may leave the priority that failed, for the next one."""
+
+
+class HashOf(enum.Enum):
+    """What of a request is hashed."""
+
+    HEADER = "header"
+    COOKIE = "cookie"
+    QUERY_PARAMETER = "query_parameter"
+    SOURCE_IP = "source_ip"
+
+
+@attrs.frozen(cache_hash=True)
+class HashPolicy:
+    """What decides which endpoint of a hashing cluster a request goes to. The last three are a cookie's.
+
+    A cookie with a `ttl` is set where the request brings none; zero makes it one of the session.
+    """
+
+    of: HashOf
+    name: str = ""
+    path: str = ""
+    ttl: timedelta | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen(cache_hash=True)
+class Mirror:
+    """Copies of requests, `per_million` of them, whose answers nobody reads."""
+
+    cluster: str
+    per_million: int
 
 
 @attrs.frozen(cache_hash=True)
@@ -87,15 +121,56 @@ class Forward:
     prefix_rewrite: str = ""
     regex_rewrite: tuple[str, str] | None = None
     host_rewrite: str = ""
+    mirrors: tuple[Mirror, ...] = ()
+    hash_policies: tuple[HashPolicy, ...] = ()
 
 
 @attrs.frozen(cache_hash=True)
 class DirectResponse:
+    """An answer of the proxy's own; the body is text or bytes."""
+
     status: int
     body: str = ""
+    body_bytes: bytes = b""
 
 
-Action = Forward | DirectResponse
+@attrs.frozen(cache_hash=True)
+class Redirect:
+    """The client is sent elsewhere: what is empty stays as the request has it. `path` or `prefix_rewrite`, not both."""
+
+    status: int
+    scheme: str = ""
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    prefix_rewrite: str = ""
+
+
+Action = Forward | DirectResponse | Redirect
+
+
+@attrs.frozen(cache_hash=True)
+class Fault:
+    """Requests held back, answered with an error, or both; each of so many in a million, by dice of its own."""
+
+    delay: timedelta | None = None
+    delayed_per_million: int = 0
+    http_status: int | None = None
+    grpc_status: int | None = None
+    aborted_per_million: int = 0
+
+
+@attrs.frozen(cache_hash=True)
+class Cors:
+    """What the proxy lets browsers do across origins; a preflight request that matches is answered by the proxy."""
+
+    allow_origins: tuple[StringMatch, ...] = ()
+    allow_methods: str = ""
+    allow_headers: str = ""
+    expose_headers: str = ""
+    max_age: str = ""
+    allow_credentials: bool | None = None
+    forward_unmatched_preflights: bool = True
 
 
 @attrs.frozen(cache_hash=True)
@@ -104,6 +179,9 @@ class Route:
     match: RouteMatch
     action: Action
     headers: HeaderOperations | None = None
+    fault: Fault | None = None
+    cors: Cors | None = None
+    stat_prefix: str = ""
     origin: str = ""
     """The object that decided this, `VirtualService default/reviews`; printed as Istio's route metadata."""
 
@@ -125,7 +203,10 @@ class Discovery(enum.Enum):
     EDS = "EDS"
     STATIC = "STATIC"
     STRICT_DNS = "STRICT_DNS"
+    LOGICAL_DNS = "LOGICAL_DNS"
     ORIGINAL_DST = "ORIGINAL_DST"
+    DYNAMIC_FORWARD_PROXY = "DYNAMIC_FORWARD_PROXY"
+    """The host that a request names, looked up by the proxy; needs `HttpConnectionManager.dynamic_forward_proxy`."""
 
 
 class LoadBalancer(enum.Enum):
@@ -156,6 +237,74 @@ class CircuitBreakers:
     max_pending_requests: int | None = None
     max_requests: int | None = None
     max_retries: int | None = None
+    retry_budget: RetryBudget | None = None
+
+
+@attrs.frozen(cache_hash=True)
+class RetryBudget:
+    """Retries under way as a share of the requests; takes the place of `max_retries`."""
+
+    percent: float | None = None
+    min_retry_concurrency: int | None = None
+    interval: timedelta | None = None
+
+
+@attrs.frozen(cache_hash=True)
+class SlowStart:
+    """A new endpoint's weight grows over `window`; `aggression` bends the line, absent is straight."""
+
+    window: timedelta
+    aggression: float | None = None
+    min_weight_percent: float | None = None
+
+
+@attrs.frozen(cache_hash=True)
+class Http2Keepalive:
+    """PING frames at this interval; a connection that does not answer in time is closed."""
+
+    interval: timedelta
+    timeout: timedelta
+
+
+class AltNameKind(enum.Enum):
+    """Types of subject alternative names, by Envoy's names."""
+
+    DNS = "DNS"
+    URI = "URI"
+    EMAIL = "EMAIL"
+    IP_ADDRESS = "IP_ADDRESS"
+
+
+@attrs.frozen(cache_hash=True)
+class AltName:
+    kind: AltNameKind
+    value: str
+
+
+@attrs.frozen(cache_hash=True)
+class Tls:
+    """TLS of the connections to a cluster, files as the proxy's host has them. Without `ca_file` nothing is verified.
+
+    Without `sni` an HTTP cluster says the host of the request (`auto_sni`), and holds the certificate's names against
+    it (`auto_san`); others say none.
+    """
+
+    ca_file: str = ""
+    crl_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    alt_names: tuple[AltName, ...] = ()
+    sni: str = ""
+    auto_sni: bool = False
+    auto_san: bool = False
+    alpn: tuple[str, ...] = ()
+
+
+class ProxyProtocol(enum.Enum):
+    """Versions of the PROXY protocol, by Envoy's names."""
+
+    V1 = "V1"
+    V2 = "V2"
 
 
 @attrs.frozen(cache_hash=True)
@@ -176,10 +325,14 @@ class OutlierDetection:
     interval: timedelta | None = None
     base_ejection_time: timedelta | None = None
     max_ejection_percent: int | None = None
+    error_codes: tuple[int, ...] = ()
+    """Statuses that count as errors, instead of all 5xx; empty leaves those."""
 
 
 @attrs.frozen(cache_hash=True)
 class LbEndpoint:
+    """`address` is an IP address, a name in a cluster that resolves it, or `unix:///path`, which has no port."""
+
     address: str
     port: int
     weight: int = 1
@@ -211,16 +364,25 @@ class Cluster:
     discovery: Discovery
     connect_timeout: timedelta = timedelta(seconds=10)
     load_balancer: LoadBalancer = LoadBalancer.LEAST_REQUEST
+    minimum_ring_size: int | None = None
+    maglev_table_size: int | None = None
+    slow_start: SlowStart | None = None
+    locality_weighted: bool = False
+    """Whether the weights of the load assignment's localities count."""
     http: UpstreamHttp = UpstreamHttp.NONE
     circuit_breakers: CircuitBreakers = CircuitBreakers()
     outlier_detection: OutlierDetection | None = None
     healthy_panic_threshold: int | None = None
     keepalive: TcpKeepalive | None = None
     max_requests_per_connection: int | None = None
+    max_concurrent_streams: int | None = None
+    http2_keepalive: Http2Keepalive | None = None
     idle_timeout: timedelta | None = None
     max_connection_duration: timedelta | None = None
+    tls: Tls | None = None
+    proxy_protocol: ProxyProtocol | None = None
     endpoints: LoadAssignment | None = None
-    """Inline endpoints of a STATIC or STRICT_DNS cluster."""
+    """Inline endpoints of a STATIC, STRICT_DNS or LOGICAL_DNS cluster."""
     origin: str = ""
 
 
@@ -234,6 +396,13 @@ class HttpConnectionManager:
     upgrades: tuple[str, ...] = ("websocket",)
     use_remote_address: bool = False
     server_name: str = ""
+    dynamic_forward_proxy: bool = False
+    """Whether routes may lead to a DYNAMIC_FORWARD_PROXY cluster."""
+    grpc_web: bool = False
+    """Whether gRPC-Web requests are made gRPC ones."""
+    routes_may_fault: bool = False
+    routes_may_cors: bool = False
+    """Whether filters stand ready for what routes say of faults and origins."""
 
 
 @attrs.frozen(cache_hash=True)
@@ -241,6 +410,17 @@ class TcpProxy:
     stat_prefix: str
     clusters: tuple[WeightedCluster, ...]
     idle_timeout: timedelta | None = None
+    max_connection_duration: timedelta | None = None
+    hash_source_ip: bool = False
+    tunnel: Tunnel | None = None
+
+
+@attrs.frozen(cache_hash=True)
+class Tunnel:
+    """The connection inside an HTTP request, CONNECT or POST, to `target` (`host:port`)."""
+
+    target: str
+    post: bool = False
 
 
 @attrs.frozen(cache_hash=True)
@@ -249,6 +429,9 @@ class FilterChain:
     name: str = ""
     application_protocols: tuple[str, ...] = ()
     transport_protocol: str = ""
+    server_names: tuple[str, ...] = ()
+    destinations: tuple[str, ...] = ()
+    """Subnets in CIDR form, of which one must hold the address that the client dialled."""
 
 
 class Direction(enum.Enum):
@@ -264,6 +447,7 @@ class Listener:
     direction: Direction
     chains: tuple[FilterChain, ...]
     http_inspector: bool = False
+    tls_inspector: bool = False
     origin: str = ""
 
 

@@ -80,18 +80,22 @@ def read_timeout(wait: float) -> float:
 
 @attrs.frozen
 class Allowance:
-    """How often an answer may be fetched while everything changes all the time: a bucket of tokens.
+    """How often something dear may be done while everything changes all the time: a bucket of tokens.
 
-    A quiet mesh has a full bucket, so single changes are fetched at once; only lasting churn is slowed down to `rate`
-    answers a second, which bounds what churn costs Consul (the list of checks is big).
+    A quiet mesh has a full bucket, so single changes are looked at at once; only lasting churn is slowed down to `rate`
+    tokens a second, which bounds what churn costs Consul.
     """
 
-    rate: float = 4.0
-    burst: float = 60.0
-    tokens: float = 60.0
+    rate: float
+    burst: float
+    tokens: float
     at: float = 0.0
 
-    def spend(self, now: float) -> tuple[Allowance, float]:
-        """The bucket after one more answer, and the seconds to wait before it."""
-        tokens = min(self.burst, self.tokens + (now - self.at) * self.rate) - 1
+    @classmethod
+    def full(cls, rate: float, burst: float) -> Allowance:
+        return cls(rate, burst, burst)
+
+    def spend(self, now: float, cost: float = 1.0) -> tuple[Allowance, float]:
+        """The bucket after one more expense, and the seconds to wait until it is no longer overdrawn."""
+        tokens = min(self.burst, self.tokens + (now - self.at) * self.rate) - cost
         return attrs.evolve(self, tokens=tokens, at=now), max(0.0, -tokens / self.rate)

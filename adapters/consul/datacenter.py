@@ -119,9 +119,10 @@ class Datacenter:
         if self._pending and not self._round.under_way and not self._resync and now >= self._read_at:
             found.append(self._begin_round(frozenset(self._pending), full=False))
         if self.loaded and not self._resync and self._sweeps.is_due(now):
-            self._sweeps.started(now)
             by_node = 0 < len(self._nodes) <= len(self._names)
-            found.append(Sweep(nodes=tuple(self._nodes)) if by_node else Sweep(names=tuple(self._names)))
+            sweep = Sweep(nodes=tuple(self._nodes)) if by_node else Sweep(names=tuple(self._names))
+            self._sweeps.started(now, requests=len(sweep.nodes) + len(sweep.names))
+            found.append(sweep)
         return tuple(found)
 
     def next_due(self) -> float:

@@ -189,6 +189,7 @@ class Loop:
         source = f"read {site.key} {read.name}"
         match read.result:
             case Reading():
+                site.errors.pop("read", None)
                 changed = site.state.read(read.result, now)
                 yield from self._told.problems(source, read.result.problems)
             case UnreadableError():
@@ -196,6 +197,9 @@ class Loop:
                 found = Problem(f"{site.label}/{read.name}", str(read.result), "its last good state stays in force")
                 yield from self._told.problems(source, (found,))
             case error:
+                if isinstance(error, DeniedError):
+                    # Polls that wait were allowed when they began; this is the first to tell.
+                    site.errors["read"] = self._explained(error)
                 changed = site.state.not_read(read.name, now, max(LIST_RETRY, error.retry_after or 0))
         yield from self._tell(changed)
 

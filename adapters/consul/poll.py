@@ -30,6 +30,8 @@ PATHS: Mapping[str, str] = {
 }
 LIST_DATACENTERS_EVERY = 10.0
 SHORT_WAIT = 1.0
+ANSWERS_A_SECOND, ANSWERS_AT_ONCE = 4.0, 60.0
+"""Of one long poll under churn: the list of checks is big, and Consul's work is to make it."""
 
 
 @attrs.frozen
@@ -85,7 +87,7 @@ class Poller(threading.Thread):
         self._closed.set()
 
     def run(self) -> None:
-        cursor, allowance = Cursor(), Allowance(at=time.monotonic())
+        cursor, allowance = Cursor(), Allowance.full(ANSWERS_A_SECOND, ANSWERS_AT_ONCE)
         while not self._closed.is_set():
             try:
                 answer = self._ask(cursor)
@@ -132,9 +134,9 @@ class DatacenterLister(threading.Thread):
             except ConsulError as error:
                 failures += 1
                 self._report(NoDatacenters(error))
-            except (consul.base.ConsulException, ValueError) as error:
+            except (consul.base.ConsulException, KeyError, TypeError, ValueError) as error:
                 failures += 1
-                self._report(NoDatacenters(ConsulError(str(error))))
+                self._report(NoDatacenters(ConsulError(f"datacenters: {error!r}")))
             if self._once and not failures:
                 return
             self._closed.wait(pause_after_failure(failures, random.random()) if failures else LIST_DATACENTERS_EVERY)

@@ -13,21 +13,21 @@ import math
 
 import attrs
 
+from adapters.consul.blocking import Allowance
+
 GRACE = 0.08
 """Seconds that other answers get to explain a move: the list of checks takes longer to arrive."""
 LATE = 30.0
 """Seconds after which even an explained move is swept."""
 SHORTEST_PAUSE = 0.3
-CREDIT = 10.0
-"""Seconds of sweeping that single changes may take without a further pause."""
-SHARE = 6.0
-"""Lasting churn, which uses the credit up, gets one part in so many of the time for sweeps."""
+REQUESTS_A_SECOND, REQUESTS_AT_ONCE = 150.0, 10_000.0
+"""What sweeps may cost: single changes are swept at once, lasting churn is swept as often as this allows."""
 _LONGEST_SPAN = 64
 
 
 @attrs.define
 class Sweeps:
-    """Which moves of the index are not explained, and how long sweeps take."""
+    """Which moves of the index are not explained, and what sweeps cost."""
 
     _spans: list[tuple[int, int, float]] = attrs.field(factory=list)
     _seen: set[int] = attrs.field(factory=set)
@@ -35,9 +35,8 @@ class Sweeps:
     _wanted: bool = False
     _late: float = math.inf
     _not_before: float = 0.0
-    _started: float | None = None
-    _credit: float = CREDIT
-    _credited: float = 0.0
+    _running: bool = False
+    _allowance: Allowance = attrs.field(factory=lambda: Allowance.full(REQUESTS_A_SECOND, REQUESTS_AT_ONCE))
 
     def moved(self, last: int, index: int, now: float) -> None:
         """The index of the catalog went from `last` to `index`."""
@@ -50,26 +49,25 @@ class Sweeps:
     def is_due(self, now: float) -> bool:
         """Whether to start a sweep now."""
         self._judge(now)
-        return self._started is None and now >= self._not_before and (self._wanted or now >= self._late)
+        return not self._running and now >= self._not_before and (self._wanted or now >= self._late)
 
     def next_due(self) -> float:
         """When `is_due` may say otherwise; infinity if no time alone makes it."""
         grace = min((at + GRACE for _, _, at in self._spans), default=math.inf)
-        if self._started is not None:
+        if self._running:
             return grace
         return min(grace, max(self._not_before, 0.0 if self._wanted else self._late))
 
-    def started(self, now: float) -> None:
-        self._wanted, self._late, self._started = False, math.inf, now
+    def started(self, now: float, requests: int) -> None:
+        """A sweep begins, of so many requests."""
+        self._allowance, pause = self._allowance.spend(now, requests)
+        self._not_before = now + pause
+        self._wanted, self._late, self._running = False, math.inf, True
 
     def ended(self, now: float, complete: bool) -> None:
         """A sweep is through; what it could not read is a reason for another."""
-        started = now if self._started is None else self._started
-        earned = (started - self._credited) / SHARE
-        self._credit = min(CREDIT, self._credit + earned) - (now - started)
-        self._credited = now
-        self._started = None
-        self._not_before = now + max(SHORTEST_PAUSE, -self._credit * SHARE)
+        self._running = False
+        self._not_before = max(self._not_before, now + SHORTEST_PAUSE)
         self._wanted |= not complete
 
     def reset(self) -> None:

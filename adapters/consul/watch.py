@@ -38,7 +38,7 @@ class ConsulPlatform:
         cert_file: str = "",
         key_file: str = "",
         datacenters: Sequence[str] | None = None,
-        warning: Literal["include", "exclude"] = "include",
+        warning: Literal["include", "exclude"] = "exclude",
         wait: float = 60.0,
         empty_hold: float = 300.0,
         name: str = "consul",

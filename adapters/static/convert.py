@@ -129,6 +129,8 @@ def _port(node: Node, path: str) -> Port:
     name = _optional(given, "name", path, _text, unnamed)
     if "protocol" not in given:
         protocol = Protocol.of_port_name(name)
+        if name.lower().split("-", 1)[0] == "udp":
+            raise MalformedError(given["name"].mark, f"{path}.name: UDP can't be served", "leave the port out")
     return Port(name, number, protocol)
 
 

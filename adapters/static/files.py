@@ -106,6 +106,8 @@ class Files:
         services, problems = self._all()
         for key, service in services.items():
             before = self._told.get(key)
+            if before is service:
+                continue
             if before is not None and attrs.evolve(service, origin=before.origin) == before:
                 # Lines above it came or went: not worth a new plan, its coordinates stay those that were told.
                 services[key] = before

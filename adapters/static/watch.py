@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import attrs
@@ -22,11 +22,12 @@ from adapters.static.files import Files, Gone, Unchanged, Unreadable
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 DEBOUNCE_MS = 15
 """Longest time that changes are collected for before they are looked at."""
-STEP_MS = 4
+STEP_MS = 5
 """A pause of this length ends the collecting: who writes a file in pieces is quiet for less."""
 LOOK_AGAIN_MS = 1000
 """Files are looked at this often without any notice: network file systems and far ends of links send none."""
 
+_UNCHANGED = Unchanged()
 Fingerprint = tuple[int, int, int, int]
 """Device, inode, size and modification time in nanoseconds: a file that has the same is not read again."""
 
@@ -35,7 +36,7 @@ Fingerprint = tuple[int, int, int, int]
 class _Seen:
     """Which files there are now; None if the file, or the directory, is not there or can't be listed."""
 
-    names: tuple[Path, ...] | None
+    names: tuple[str, ...] | None
     reason: str = ""
 
 
@@ -50,7 +51,7 @@ class StaticPlatform:
         self.name = name
         self._path = Path(path)
         self._closed = threading.Event()
-        self._fingerprints: dict[Path, Fingerprint] = {}
+        self._fingerprints: dict[str, Fingerprint] = {}
         self._files = Files(name)
 
     def close(self) -> None:
@@ -62,11 +63,10 @@ class StaticPlatform:
         notify = _Notices()
         try:
             while not self._closed.is_set():
-                # Listening starts before looking: what changes in between is looked at a second time, not missed.
-                notify.listen(_places(self._path))
                 yield from self._look()
-                notify.listen(_places(self._path, *self._fingerprints))
-                notify.wait(self._closed)
+                # Whoever just began to listen somewhere looks again: what changed before that gave no notice.
+                if not notify.listen(_places(self._path, self._fingerprints)):
+                    notify.wait(self._closed)
         finally:
             notify.close()
 
@@ -75,7 +75,7 @@ class StaticPlatform:
         seen = self._list()
         if seen.names is None:
             return self._files.gone(seen.reason)
-        answers = {str(path): self._read(path) for path in seen.names}
+        answers = {path: self._read(path) for path in seen.names}
         for path in self._fingerprints.keys() - set(seen.names):
             del self._fingerprints[path]
         return self._files.told(answers, may_lose=self._path.is_dir())
@@ -85,19 +85,20 @@ class StaticPlatform:
             if not self._path.is_dir():
                 # A missing file raises here and is told apart from one that can't be read.
                 self._path.stat()
-                return _Seen((self._path,))
-            found = sorted(p for p in self._path.iterdir() if p.suffix in SUFFIXES and not p.name.startswith("."))
-            return _Seen(tuple(path for path in found if not path.is_dir()))
+                return _Seen((str(self._path),))
+            with os.scandir(self._path) as entries:
+                found = sorted(e.name for e in entries if _is_wanted(e.name) and not e.is_dir())
+            return _Seen(tuple(os.path.join(self._path, name) for name in found))
         except OSError as error:
             return _Seen(None, f"{self._path}: {error.strerror}")
 
-    def _read(self, path: Path) -> bytes | Unchanged | Unreadable | Gone:
+    def _read(self, path: str) -> bytes | Unchanged | Unreadable | Gone:
         """The content of a file if it is another than at the last look."""
         try:
-            with path.open("rb") as opened:
+            if self._fingerprints.get(path) == _fingerprint(os.stat(path)):
+                return _UNCHANGED
+            with open(path, "rb") as opened:
                 before = _fingerprint(os.fstat(opened.fileno()))
-                if self._fingerprints.get(path) == before:
-                    return Unchanged()
                 content = opened.read(MAX_BYTES + 1)
                 after = _fingerprint(os.fstat(opened.fileno()))
         except FileNotFoundError:
@@ -110,8 +111,12 @@ class StaticPlatform:
             self._fingerprints[path] = after
         else:
             # Still being written: what was read may be half a file, and the writer's next notice brings us back.
-            return Unchanged()
+            return _UNCHANGED
         return content
+
+
+def _is_wanted(name: str) -> bool:
+    return not name.startswith(".") and os.path.splitext(name)[1] in SUFFIXES
 
 
 def _fingerprint(status: os.stat_result) -> Fingerprint:
@@ -129,18 +134,22 @@ class _Notices:
         self._places: frozenset[tuple[Path, int, int]] = frozenset()
         self._notify: RustNotify | None = None
 
-    def listen(self, directories: set[Path]) -> None:
-        """Listen to these directories from now on. A directory replaced by another of the name is another."""
+    def listen(self, directories: set[Path]) -> bool:
+        """Listen to these directories from now on; whether any of them is new.
+
+        A directory replaced by another of the name is new.
+        """
         places = frozenset((d, s.st_dev, s.st_ino) for d in directories if (s := _status(d)) is not None)
-        if places == self._places and self._notify is not None:
-            return
+        if places == self._places:
+            return False
         self.close()
         self._places = places
         try:
             self._notify = RustNotify([str(place) for place, _, _ in places], False, False, 0, False, True)
         except (OSError, RuntimeError):
-            # Out of inotify watches, or a directory went in this moment: the clock does until the next round.
+            # Out of inotify watches, or a directory went in this moment: the clock does until they are others.
             self._notify = None
+        return True
 
     def wait(self, closed: threading.Event) -> None:
         """Until something changed there, the time to look again has come, or `closed` is set."""
@@ -164,21 +173,18 @@ def _status(path: Path) -> os.stat_result | None:
         return None
 
 
-def _places(path: Path, *files: Path) -> set[Path]:
+def _places(path: Path, files: Iterable[str]) -> set[Path]:
     """Directories in which a change may matter: around the path, around what links really lead to.
 
     A link in the middle of a path can be swapped too: the directory that holds the link is one of them.
     """
-    places: set[Path] = set()
-    for file in (path, *files):
-        places.add(_nearest(file.absolute().parent))
-        places.add(_nearest(Path(os.path.realpath(file)).parent))
-        if file.is_symlink():
-            target = file.parent / os.readlink(file)
-            places.add(_nearest(target.absolute().parent.parent))
+    around = {path.absolute().parent, Path(os.path.realpath(path)).parent}
     if path.is_dir():
-        places.add(path.absolute())
-    return places
+        around.add(path.absolute())
+    for link in (Path(file) for file in (str(path), *files) if os.path.islink(file)):
+        around.add(Path(os.path.realpath(link)).parent)
+        around.add((link.parent / os.readlink(link)).absolute().parent.parent)
+    return {_nearest(directory) for directory in around}
 
 
 def _nearest(directory: Path) -> Path:

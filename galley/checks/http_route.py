@@ -1,4 +1,4 @@
-"""What an HTTP route does to requests: retries, rewrites, header changes and direct answers, checked."""
+"""What an HTTP route does to requests on their way: retries, rewrites and header changes, checked."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from galley.finding import Finding
 from galley.kinds.virtual_service import (
     HeaderOperations,
     Headers,
-    HTTPDirectResponse,
     HTTPMatchRequest,
     HTTPRetry,
     HTTPRewrite,
+    HTTPRoute,
+    HTTPRouteDestination,
     RegexRewrite,
+    is_authority,
 )
 
 # Envoy's x-envoy-retry-on and x-envoy-retry-grpc-on; a status code may stand among them, as Istio has it.
@@ -41,7 +43,6 @@ RETRY_ON = frozenset(
         "unavailable",
     }
 )
-_MAX_BODY = 1024 * 1024
 _STATUS = re.compile(r"[1-5]\d\d")
 
 
@@ -95,13 +96,40 @@ def check_headers(headers: Headers | None, path: Path) -> Iterator[Finding]:
         return
     for side, operations in (("request", headers.request), ("response", headers.response)):
         if operations is not None:
-            yield from _operations(operations, (*path, side))
+            yield from _operations(operations, (*path, side), authority=side == "request")
 
 
-def _operations(operations: HeaderOperations, path: Path) -> Iterator[Finding]:
+def check_authority(rewrite: HTTPRewrite | None, headers: Headers | None, path: Path) -> Iterator[Finding]:
+    """The authority may be set in one place only: a rewrite, or the request headers of a route or a destination."""
+    request = headers.request if headers else None
+    places = [name for name, _ in (*request.set, *request.add) if is_authority(name)] if request else []
+    if rewrite is not None and rewrite.authority:
+        places.append("rewrite.authority")
+    if len(places) > 1:
+        yield Finding(path, f"sets the authority several times: {', '.join(places)}", "keep one of them")
+
+
+def check_older_headers(place: HTTPRoute | HTTPRouteDestination, path: Path) -> Iterator[Finding]:
+    """All findings of the header changes in Istio 1.1's older fields."""
+    added = [("appendRequestHeaders", place.append_request_headers)]
+    added.append(("appendResponseHeaders", place.append_response_headers))
+    if isinstance(place, HTTPRoute):
+        added.append(("appendHeaders", place.append_headers))
+    for field, pairs in added:
+        for name, value in pairs:
+            yield from _changed_header(name, (*path, field, name))
+            yield from _header_value(value, (*path, field, name))
+    removed = (("removeRequestHeaders", place.remove_request_headers),)
+    for field, names in (*removed, ("removeResponseHeaders", place.remove_response_headers)):
+        for index, name in enumerate(names):
+            yield from _changed_header(name, (*path, field, index))
+
+
+def _operations(operations: HeaderOperations, path: Path, *, authority: bool) -> Iterator[Finding]:
     for verb, pairs in (("set", operations.set), ("add", operations.add)):
         for name, value in pairs:
-            yield from _changed_header(name, (*path, verb, name))
+            if not (authority and is_authority(name)):
+                yield from _changed_header(name, (*path, verb, name))
             yield from _header_value(value, (*path, verb, name))
     for index, name in enumerate(operations.remove):
         yield from _changed_header(name, (*path, "remove", index))
@@ -123,14 +151,3 @@ def _header_value(value: str, path: Path) -> Iterator[Finding]:
         yield Finding(
             path, "has a single '%' in its value, which begins a format command", "write %% for a percent sign"
         )
-
-
-def check_direct_response(response: HTTPDirectResponse | None, path: Path) -> Iterator[Finding]:
-    """All findings of a direct response."""
-    if response is None:
-        return
-    if not 200 <= response.status <= 599:
-        yield Finding((*path, "status"), f"HTTP status {response.status} must be in the range 200..599")
-    body = response.body.string if response.body else None
-    if body and len(body.encode()) > _MAX_BODY:
-        yield Finding((*path, "body"), f"is larger than {_MAX_BODY} bytes", "serve it from a service")

@@ -101,8 +101,33 @@ def check_not_negative(value: int, path: Path) -> Iterator[Finding]:
         yield Finding(path, f"must not be negative, it is {value}")
 
 
-def check_export_to(export_to: tuple[str, ...], path: Path) -> Iterator[Finding]:
-    """Only what means "visible everywhere": narrower visibility is not carried out yet."""
-    if export_to not in ((), ("*",)):
-        message = f"{', '.join(map(repr, export_to))} is not supported by this version of mesh-adapter"
-        yield Finding(path, message, "remove it, or make it ['*']: the object is then seen by every namespace")
+def check_export_to(export_to: tuple[str, ...], path: Path, *, nobody: bool = False) -> Iterator[Finding]:
+    """Namespaces that see the object: `*` all, `.` its own, else by name; each once, and `*` alone.
+
+    With `nobody`, `~` alone is one more way: an object that is kept and seen by none.
+    """
+    if nobody and export_to == ("~",):
+        return
+    for index, name in enumerate(export_to):
+        here = (*path, index)
+        if name == "~":
+            yield Finding(here, "'~' (nobody) is not allowed", "use '.': only its own namespace sees the object")
+        elif name not in ("*", "."):
+            yield from check_dns_label(name, here)
+        if name in export_to[:index]:
+            yield Finding(here, f"{name!r} is given twice", "keep one of the two")
+    if "*" in export_to and len(export_to) > 1:
+        yield Finding(path, "has '*' beside other namespaces", "keep '*' alone, or the others")
+
+
+def check_gateways(gateways: tuple[str, ...], path: Path) -> Iterator[Finding]:
+    """`mesh` for sidecars, else gateways by name: beside the rule, or NAMESPACE/NAME."""
+    for index, gateway in enumerate(gateways):
+        here = (*path, index)
+        namespace, slash, name = gateway.rpartition("/")
+        if not gateway or (slash and not (namespace and name)):
+            yield Finding(here, "gateway namespace and name cannot be empty", "write NAME or NAMESPACE/NAME")
+            continue
+        if slash and namespace != ".":
+            yield from check_dns_label(namespace, here)
+        yield from check_dns_name(name, here)

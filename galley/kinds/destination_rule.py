@@ -14,7 +14,14 @@ import attrs
 
 from galley.kinds.selector import WorkloadSelector
 from galley.kinds.virtual_service import PortSelector
-from galley.schema import Deprecated, Int32, Later, NotYet, OneOf, UInt32, UInt64, Wire
+from galley.schema import Deprecated, Int32, NotYet, OneOf, UInt32, UInt64, Wire
+
+_NO_CAPTURE = "a client names the service to its proxy, so there is no original destination to pass through to"
+_NO_LOCAL_CLUSTER = (
+    "Envoy would have to know all instances of the client's own service; localityLbSetting keeps traffic near"
+)
+_NO_CREDENTIALS = "no secrets are distributed yet; name files instead: clientCertificate, privateKey and caCertificates"
+_NO_IDENTITIES = "no mesh identities are issued yet; MUTUAL with certificate files secures connections"
 
 
 class SimpleLB(enum.Enum):
@@ -122,12 +129,12 @@ class WarmupConfiguration:
 class LoadBalancerSettings:
     """How one of a host's endpoints is chosen."""
 
-    simple: Annotated[SimpleLB | None, OneOf("lb_policy"), NotYet((SimpleLB.PASSTHROUGH,))] = None
-    consistent_hash: Annotated[Later[ConsistentHashLB | None], OneOf("lb_policy")] = None
-    locality_lb_setting: Later[LocalityLoadBalancerSetting | None] = None
-    zone_aware_lb_setting: Later[ZoneAwareLoadBalancerSetting | None] = None
-    warmup_duration_secs: Later[datetime.timedelta | None] = None
-    warmup: Later[WarmupConfiguration | None] = None
+    simple: Annotated[SimpleLB | None, OneOf("lb_policy"), NotYet((SimpleLB.PASSTHROUGH,), _NO_CAPTURE)] = None
+    consistent_hash: Annotated[ConsistentHashLB | None, OneOf("lb_policy")] = None
+    locality_lb_setting: LocalityLoadBalancerSetting | None = None
+    zone_aware_lb_setting: Annotated[ZoneAwareLoadBalancerSetting | None, NotYet(why=_NO_LOCAL_CLUSTER)] = None
+    warmup_duration_secs: Annotated[datetime.timedelta | None, Deprecated("warmup.duration")] = None
+    warmup: WarmupConfiguration | None = None
 
 
 @attrs.frozen
@@ -175,10 +182,10 @@ class HTTPSettings:
     max_requests_per_connection: Int32 = 0
     max_retries: Int32 = 0
     idle_timeout: datetime.timedelta | None = None
-    h2_upgrade_policy: Later[H2UpgradePolicy] = H2UpgradePolicy.DEFAULT
-    use_client_protocol: Later[bool] = False
-    max_concurrent_streams: Later[Int32] = 0
-    http2_keep_alive: Later[ConnectionKeepalive | None] = None
+    h2_upgrade_policy: H2UpgradePolicy = H2UpgradePolicy.DEFAULT
+    use_client_protocol: bool = False
+    max_concurrent_streams: Int32 = 0
+    http2_keep_alive: ConnectionKeepalive | None = None
 
 
 @attrs.frozen
@@ -202,7 +209,7 @@ class OutlierDetection:
     base_ejection_time: datetime.timedelta | None = None
     max_ejection_percent: Int32 = 0
     min_health_percent: Int32 = 0
-    outlier_detection_http_error_codes: Later[tuple[UInt32, ...]] = ()
+    outlier_detection_http_error_codes: tuple[UInt32, ...] = ()
 
 
 class TLSmode(enum.Enum):
@@ -218,20 +225,23 @@ class TLSmode(enum.Enum):
 class ClientTLSSettings:
     """TLS of the connections to the host."""
 
-    mode: Annotated[TLSmode, NotYet((TLSmode.SIMPLE, TLSmode.MUTUAL, TLSmode.ISTIO_MUTUAL))] = TLSmode.DISABLE
-    client_certificate: Later[str] = ""
-    private_key: Later[str] = ""
-    ca_certificates: Later[str] = ""
-    credential_name: Later[str] = ""
-    subject_alt_names: Later[tuple[str, ...]] = ()
-    sni: Later[str] = ""
-    insecure_skip_verify: Later[bool | None] = None
-    ca_crl: Later[str] = ""
+    mode: Annotated[TLSmode, NotYet((TLSmode.ISTIO_MUTUAL,), _NO_IDENTITIES)] = TLSmode.DISABLE
+    client_certificate: str = ""
+    private_key: str = ""
+    ca_certificates: str = ""
+    credential_name: Annotated[str, NotYet(why=_NO_CREDENTIALS)] = ""
+    subject_alt_names: tuple[str, ...] = ()
+    sni: str = ""
+    insecure_skip_verify: bool | None = None
+    ca_crl: str = ""
 
 
 @attrs.frozen
 class PortTrafficPolicy:
-    """The policy of one port; replaces what stands above it, field by field not inherited."""
+    """The policy of one port; replaces what stands above it, field by field not inherited.
+
+    It has no tunnel, proxy protocol and retry budget of its own: those of the level it stands in hold.
+    """
 
     port: PortSelector | None = None
     load_balancer: LoadBalancerSettings | None = None
@@ -281,9 +291,9 @@ class TrafficPolicy:
     outlier_detection: OutlierDetection | None = None
     tls: ClientTLSSettings | None = None
     port_level_settings: tuple[PortTrafficPolicy, ...] = ()
-    tunnel: Later[TunnelSettings | None] = None
-    proxy_protocol: Later[ProxyProtocol | None] = None
-    retry_budget: Later[RetryBudget | None] = None
+    tunnel: TunnelSettings | None = None
+    proxy_protocol: ProxyProtocol | None = None
+    retry_budget: RetryBudget | None = None
 
 
 @attrs.frozen
@@ -303,4 +313,4 @@ class DestinationRule:
     traffic_policy: TrafficPolicy | None = None
     subsets: tuple[Subset, ...] = ()
     export_to: tuple[str, ...] = ()
-    workload_selector: Later[WorkloadSelector | None] = None
+    workload_selector: WorkloadSelector | None = None

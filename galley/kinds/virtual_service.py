@@ -1,7 +1,7 @@
 """VirtualService and its messages (networking.istio.io, virtual_service.proto), field by field.
 
-Data only: read by planning, built by `galley.decode` from the annotations. A field marked `Later` is known and refused
-until planning carries it out; taking the mark away is how a feature is switched on.
+Data only: read by planning, built by `galley.decode` from the annotations. A field marked `NotYet` is known and
+refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated
 
 import attrs
 
-from galley.schema import Int32, Later, OneOf, UInt32
+from galley.schema import Deprecated, Int32, NotYet, OneOf, UInt32
 
 StringMap = tuple[tuple[str, str], ...]
 
@@ -55,6 +55,11 @@ class HeaderOperations:
     remove: tuple[str, ...] = ()
 
 
+def is_authority(header: str) -> bool:
+    """Whether a header's name means the host of the request, in HTTP/1 or later."""
+    return header.lower() in ("host", ":authority")
+
+
 @attrs.frozen
 class Headers:
     """Changes to the headers of the request before it leaves and of the response before it is handed back."""
@@ -69,27 +74,31 @@ class HTTPMatchRequest:
 
     name: str = ""
     uri: StringMatch | None = None
-    scheme: Later[StringMatch | None] = None
+    scheme: StringMatch | None = None
     method: StringMatch | None = None
     authority: StringMatch | None = None
     headers: StringMatchMap = ()
     port: UInt32 = 0
     source_labels: StringMap = ()
-    gateways: Later[tuple[str, ...]] = ()
+    gateways: tuple[str, ...] = ()
     query_params: StringMatchMap = ()
     ignore_uri_case: bool = False
     without_headers: StringMatchMap = ()
     source_namespace: str = ""
-    stat_prefix: Later[str] = ""
+    stat_prefix: str = ""
 
 
 @attrs.frozen
 class HTTPRouteDestination:
-    """One of a route's destinations and its share of 100."""
+    """One of a route's destinations and its share of 100; the fields after `headers` are Istio 1.1's."""
 
     destination: Destination | None = None
     weight: Int32 = 0
     headers: Headers | None = None
+    append_request_headers: Annotated[StringMap, Deprecated("headers.request.add")] = ()
+    remove_request_headers: Annotated[tuple[str, ...], Deprecated("headers.request.remove")] = ()
+    append_response_headers: Annotated[StringMap, Deprecated("headers.response.add")] = ()
+    remove_response_headers: Annotated[tuple[str, ...], Deprecated("headers.response.remove")] = ()
 
 
 @attrs.frozen
@@ -104,12 +113,12 @@ class RouteDestination:
 class L4MatchAttributes:
     """Conditions on a TCP connection that must all hold."""
 
-    destination_subnets: Later[tuple[str, ...]] = ()
+    destination_subnets: tuple[str, ...] = ()
     port: UInt32 = 0
-    source_subnet: Later[str] = ""
-    source_labels: Later[StringMap] = ()
-    gateways: Later[tuple[str, ...]] = ()
-    source_namespace: Later[str] = ""
+    source_subnet: Annotated[str, NotYet(why="connections come from the workload beside the proxy")] = ""
+    source_labels: StringMap = ()
+    gateways: tuple[str, ...] = ()
+    source_namespace: str = ""
 
 
 @attrs.frozen
@@ -122,6 +131,7 @@ class TLSMatchAttributes:
     source_labels: StringMap = ()
     gateways: tuple[str, ...] = ()
     source_namespace: str = ""
+    source_subnet: Annotated[str, NotYet(why="connections come from the workload beside the proxy")] = ""
 
 
 @attrs.frozen
@@ -165,7 +175,7 @@ class HTTPBody:
     """The body of a direct response."""
 
     string: Annotated[str | None, OneOf("specifier")] = None
-    bytes: Annotated[Later[builtins.bytes | None], OneOf("specifier")] = None
+    bytes: Annotated[builtins.bytes | None, OneOf("specifier")] = None
 
 
 @attrs.frozen
@@ -208,7 +218,7 @@ class HTTPRetry:
     attempts: Int32 = 0
     per_try_timeout: datetime.timedelta | None = None
     retry_on: str = ""
-    retry_remote_localities: Later[bool | None] = None
+    retry_remote_localities: bool | None = None
     retry_ignore_previous_hosts: bool | None = None
     backoff: datetime.timedelta | None = None
 
@@ -225,7 +235,7 @@ class UnmatchedPreflights(enum.Enum):
 class CorsPolicy:
     """Cross-origin rules that the proxy answers by."""
 
-    allow_origin: tuple[str, ...] = ()
+    allow_origin: Annotated[tuple[str, ...], Deprecated("allowOrigins")] = ()
     allow_origins: tuple[StringMatch, ...] = ()
     allow_methods: tuple[str, ...] = ()
     allow_headers: tuple[str, ...] = ()
@@ -246,10 +256,32 @@ class Percent:
 class Delay:
     """Requests held back before they are forwarded."""
 
-    percent: Int32 = 0
+    percent: Annotated[Int32, Deprecated("percentage")] = 0
     fixed_delay: Annotated[datetime.timedelta | None, OneOf("http_delay_type")] = None
     exponential_delay: Annotated[datetime.timedelta | None, OneOf("http_delay_type")] = None
     percentage: Percent | None = None
+
+
+GRPC_STATUSES = (
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
+"""The names of gRPC's status codes, each at the place of its number."""
 
 
 @attrs.frozen
@@ -280,24 +312,33 @@ class HTTPMirrorPolicy:
 
 @attrs.frozen
 class HTTPRoute:
-    """A rule for HTTP traffic: any of `match` (none: everything), and what then happens."""
+    """A rule for HTTP traffic: any of `match` (none: everything), and what then happens.
+
+    The fields after `headers` are those of Istio 1.1 that later versions dropped.
+    """
 
     name: str = ""
     match: tuple[HTTPMatchRequest, ...] = ()
     route: tuple[HTTPRouteDestination, ...] = ()
-    redirect: Later[HTTPRedirect | None] = None
+    redirect: HTTPRedirect | None = None
     direct_response: HTTPDirectResponse | None = None
-    delegate: Later[Delegate | None] = None
+    delegate: Delegate | None = None
     rewrite: HTTPRewrite | None = None
     timeout: datetime.timedelta | None = None
     retries: HTTPRetry | None = None
-    fault: Later[HTTPFaultInjection | None] = None
-    mirror: Later[Destination | None] = None
-    mirrors: Later[tuple[HTTPMirrorPolicy, ...]] = ()
-    mirror_percent: Later[UInt32 | None] = None
-    mirror_percentage: Later[Percent | None] = None
-    cors_policy: Later[CorsPolicy | None] = None
+    fault: HTTPFaultInjection | None = None
+    mirror: Destination | None = None
+    mirrors: tuple[HTTPMirrorPolicy, ...] = ()
+    mirror_percent: Annotated[UInt32 | None, Deprecated("mirrorPercentage")] = None
+    mirror_percentage: Percent | None = None
+    cors_policy: CorsPolicy | None = None
     headers: Headers | None = None
+    websocket_upgrade: Annotated[bool, Deprecated("nothing: WebSocket is always passed on")] = False
+    append_headers: Annotated[StringMap, Deprecated("headers.request.add")] = ()
+    append_request_headers: Annotated[StringMap, Deprecated("headers.request.add")] = ()
+    remove_request_headers: Annotated[tuple[str, ...], Deprecated("headers.request.remove")] = ()
+    append_response_headers: Annotated[StringMap, Deprecated("headers.response.add")] = ()
+    remove_response_headers: Annotated[tuple[str, ...], Deprecated("headers.response.remove")] = ()
 
 
 @attrs.frozen
@@ -307,6 +348,6 @@ class VirtualService:
     hosts: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
     http: tuple[HTTPRoute, ...] = ()
-    tls: Later[tuple[TLSRoute, ...]] = ()
+    tls: tuple[TLSRoute, ...] = ()
     tcp: tuple[TCPRoute, ...] = ()
     export_to: tuple[str, ...] = ()

@@ -196,7 +196,7 @@ async def _start_xds(xds: XdsServer, address: str) -> int:
 
 
 def _calm_collector() -> None:
-    """What was made until now stays, so the garbage collector need not look at it at every push (a tenth of the time)."""
+    """What was made until now stays: the garbage collector need not look at it at every push (a tenth of the time)."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

@@ -9,6 +9,7 @@ from envoy_data_plane.envoy.config.endpoint import v3 as library
 from pilot import ir
 from pilot.envoy import codec
 
+UNIX = "unix://"
 _LoadAssignment = codec.message(library.ClusterLoadAssignment)
 
 
@@ -30,7 +31,13 @@ def load_assignment(value: ir.LoadAssignment) -> Any:
 
 def _endpoint(value: ir.LbEndpoint) -> dict[str, Any]:
     return {
-        "endpoint": {"address": {"socket_address": {"address": value.address, "port_value": value.port}}},
+        "endpoint": {"address": _address(value)},
         "health_status": value.health,
         "load_balancing_weight": {"value": value.weight},
     }
+
+
+def _address(value: ir.LbEndpoint) -> dict[str, Any]:
+    if value.address.startswith(UNIX):
+        return {"pipe": {"path": value.address.removeprefix(UNIX)}}
+    return {"socket_address": {"address": value.address, "port_value": value.port}}

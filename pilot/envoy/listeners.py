@@ -7,6 +7,7 @@ from typing import Any
 
 from envoy_data_plane.envoy.config.listener import v3 as library
 from envoy_data_plane.envoy.extensions.filters.listener.http_inspector import v3 as inspector_library
+from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector import v3 as tls_inspector_library
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as manager_library
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_library
 
@@ -23,6 +24,10 @@ _INSPECTOR = {
     "name": "envoy.filters.listener.http_inspector",
     "typed_config": codec.pack(codec.message(inspector_library.HttpInspector)()),
 }
+_TLS_INSPECTOR = {
+    "name": "envoy.filters.listener.tls_inspector",
+    "typed_config": codec.pack(codec.message(tls_inspector_library.TlsInspector)()),
+}
 DETECTION_TIMEOUT = timedelta(milliseconds=100)
 """How long a client may stay silent before its connection counts as one of a protocol where the server speaks first."""
 
@@ -36,6 +41,8 @@ def listener(value: ir.Listener) -> Any:
         filter_chains=[_chain(chain) for chain in value.chains],
         **origin_metadata(value.origin),
     )
+    if value.tls_inspector:
+        found.listener_filters.add(**_TLS_INSPECTOR)
     if value.http_inspector:
         found.listener_filters.add(**_INSPECTOR)
         found.listener_filters_timeout.FromTimedelta(DETECTION_TIMEOUT)
@@ -53,13 +60,20 @@ def _chain(value: ir.FilterChain) -> dict[str, Any]:
     match = {
         "application_protocols": value.application_protocols,
         "transport_protocol": value.transport_protocol,
+        "server_names": value.server_names,
+        "prefix_ranges": [_prefix_range(subnet) for subnet in value.destinations],
     }
-    needed = value.application_protocols or value.transport_protocol
+    needed = value.application_protocols or value.transport_protocol or value.server_names or value.destinations
     return {
         "name": value.name,
         **({"filter_chain_match": match} if needed else {}),
         "filters": [_network_filter(value.filter)],
     }
+
+
+def _prefix_range(subnet: str) -> dict[str, Any]:
+    address, _, length = subnet.partition("/")
+    return {"address_prefix": address, "prefix_len": {"value": int(length)}}
 
 
 def _network_filter(value: ir.HttpConnectionManager | ir.TcpProxy) -> dict[str, Any]:
@@ -102,4 +116,11 @@ def _tcp_proxy(value: ir.TcpProxy) -> Any:
             found.weighted_clusters.clusters.add(name=each.cluster, weight=each.weight)
     if value.idle_timeout is not None:
         found.idle_timeout.FromTimedelta(value.idle_timeout)
+    if value.max_connection_duration is not None:
+        found.max_downstream_connection_duration.FromTimedelta(value.max_connection_duration)
+    if value.hash_source_ip:
+        found.hash_policy.add(source_ip={})
+    if value.tunnel:
+        found.tunneling_config.hostname = value.tunnel.target
+        found.tunneling_config.use_post = value.tunnel.post
     return found

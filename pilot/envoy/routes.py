@@ -6,10 +6,18 @@ from typing import Any
 
 from envoy_data_plane.envoy.config.route import v3 as library
 from envoy_data_plane.envoy.extensions.retry.host.previous_hosts import v3 as previous_hosts_library
+from envoy_data_plane.envoy.extensions.retry.priority.previous_priorities import v3 as priorities_library
 
 from pilot import ir
 from pilot.envoy import codec
+from pilot.envoy.filters.cors import NAME as CORS
+from pilot.envoy.filters.cors import cors_of_route
+from pilot.envoy.filters.fault import NAME as FAULT
+from pilot.envoy.filters.fault import fault_of_route
+from pilot.envoy.load_balancing import hash_policies
+from pilot.envoy.shares import fraction
 from pilot.envoy.sources import origin_metadata
+from pilot.envoy.strings import string_matcher
 
 _RouteConfiguration = codec.message(library.RouteConfiguration)
 ENVOY_BODY_LIMIT = 4096
@@ -18,6 +26,11 @@ _PREVIOUS_HOSTS = {
     "name": "envoy.retry_host_predicates.previous_hosts",
     "typed_config": codec.pack(codec.message(previous_hosts_library.PreviousHostsPredicate)()),
 }
+_PREVIOUS_PRIORITIES = {
+    "name": "envoy.retry_priorities.previous_priorities",
+    "typed_config": codec.pack(codec.message(priorities_library.PreviousPrioritiesConfig)(update_frequency=2)),
+}
+"""Every second try of a request looks at the priorities anew, as in Istio."""
 
 
 def route_configuration(value: ir.RouteConfiguration) -> Any:
@@ -36,7 +49,8 @@ def route_configuration(value: ir.RouteConfiguration) -> Any:
 def _longest_body(value: ir.RouteConfiguration) -> int:
     """Bytes of the longest direct response."""
     actions = (route.action for host in value.virtual_hosts for route in host.routes)
-    return max((len(each.body.encode()) for each in actions if isinstance(each, ir.DirectResponse)), default=0)
+    bodies = (each.body_bytes or each.body.encode() for each in actions if isinstance(each, ir.DirectResponse))
+    return max(map(len, bodies), default=0)
 
 
 def _virtual_host(value: ir.VirtualHost) -> dict[str, Any]:
@@ -49,18 +63,51 @@ def _virtual_host(value: ir.VirtualHost) -> dict[str, Any]:
 
 
 def _route(value: ir.Route) -> dict[str, Any]:
-    action = (
-        {"route": _forward(value.action)}
-        if isinstance(value.action, ir.Forward)
-        else {"direct_response": {"status": value.action.status, "body": {"inline_string": value.action.body}}}
-    )
     return {
         "name": value.name,
         "match": _match(value.match),
-        **action,
+        **_action(value.action),
         **(_header_operations(value.headers) if value.headers else {}),
+        **({"typed_per_filter_config": _of_filters(value)} if value.fault or value.cors else {}),
+        "stat_prefix": value.stat_prefix,
         **origin_metadata(value.origin),
     }
+
+
+def _of_filters(value: ir.Route) -> dict[str, Any]:
+    return {
+        **({FAULT: fault_of_route(value.fault)} if value.fault else {}),
+        **({CORS: cors_of_route(value.cors)} if value.cors else {}),
+    }
+
+
+def _action(value: ir.Action) -> dict[str, Any]:
+    if isinstance(value, ir.Forward):
+        return {"route": _forward(value)}
+    if isinstance(value, ir.Redirect):
+        return {"redirect": _redirect(value)}
+    body = {"inline_bytes": value.body_bytes} if value.body_bytes else {"inline_string": value.body}
+    return {"direct_response": {"status": value.status, "body": body}}
+
+
+def _redirect(value: ir.Redirect) -> dict[str, Any]:
+    return {
+        "response_code": _REDIRECT_CODES[value.status],
+        "host_redirect": value.host,
+        "port_redirect": value.port,
+        **({"scheme_redirect": value.scheme} if value.scheme else {}),
+        **({"path_redirect": value.path} if value.path else {}),
+        **({"prefix_rewrite": value.prefix_rewrite} if value.prefix_rewrite else {}),
+    }
+
+
+_REDIRECT_CODES = {
+    301: "MOVED_PERMANENTLY",
+    302: "FOUND",
+    303: "SEE_OTHER",
+    307: "TEMPORARY_REDIRECT",
+    308: "PERMANENT_REDIRECT",
+}
 
 
 def _match(value: ir.RouteMatch) -> dict[str, Any]:
@@ -93,9 +140,7 @@ def _query_parameter(value: ir.HeaderMatch) -> dict[str, Any]:
 def _value_match(value: ir.StringMatch) -> dict[str, Any]:
     if value.kind is ir.MatchKind.PRESENT:
         return {"present_match": True}
-    if value.kind is ir.MatchKind.REGEX:
-        return {"string_match": {"safe_regex": {"regex": value.value}}}
-    return {"string_match": {value.kind.value: value.value}}
+    return {"string_match": string_matcher(value)}
 
 
 def _forward(value: ir.Forward) -> dict[str, Any]:
@@ -106,11 +151,22 @@ def _forward(value: ir.Forward) -> dict[str, Any]:
         **({"prefix_rewrite": value.prefix_rewrite} if value.prefix_rewrite else {}),
         **({"regex_rewrite": _regex_rewrite(*value.regex_rewrite)} if value.regex_rewrite else {}),
         **({"host_rewrite_literal": value.host_rewrite} if value.host_rewrite else {}),
+        "hash_policy": hash_policies(value.hash_policies),
+        "request_mirror_policies": [_mirror(each) for each in value.mirrors],
+    }
+
+
+def _mirror(value: ir.Mirror) -> dict[str, Any]:
+    """Copies are not traced: they would look like calls of the client's own."""
+    return {
+        "cluster": value.cluster,
+        "runtime_fraction": {"default_value": fraction(value.per_million)},
+        "trace_sampled": {"value": False},
     }
 
 
 def _destination(clusters: tuple[ir.WeightedCluster, ...]) -> dict[str, Any]:
-    if len(clusters) == 1 and clusters[0].headers is None:
+    if len(clusters) == 1 and clusters[0].headers is None and not clusters[0].host_rewrite:
         return {"cluster": clusters[0].cluster}
     return {
         "weighted_clusters": {
@@ -119,6 +175,7 @@ def _destination(clusters: tuple[ir.WeightedCluster, ...]) -> dict[str, Any]:
                     "name": each.cluster,
                     "weight": {"value": each.weight},
                     **(_header_operations(each.headers) if each.headers else {}),
+                    **({"host_rewrite_literal": each.host_rewrite} if each.host_rewrite else {}),
                 }
                 for each in clusters
             ]
@@ -137,6 +194,7 @@ def _retry(value: ir.RetryPolicy) -> dict[str, Any]:
         "retriable_status_codes": value.retriable_status_codes,
         **({"per_try_timeout": value.per_try_timeout} if value.per_try_timeout else {}),
         **({"retry_host_predicate": [_PREVIOUS_HOSTS]} if value.previous_hosts else {}),
+        **({"retry_priority": _PREVIOUS_PRIORITIES} if value.remote_localities else {}),
         "host_selection_retry_max_attempts": value.host_selection_attempts,
         **({"retry_back_off": {"base_interval": value.backoff}} if value.backoff else {}),
     }

@@ -14,12 +14,17 @@ from typing import Any
 
 import attrs
 
-from pilot.model.service import Labels, Protocol, labels
+from galley.kinds.destination_rule import ConnectionPoolSettings
+from pilot.model.scope import EVERYTHING, Scope
+from pilot.model.service import Labels, Locality, Protocol, labels
 
 GRAMMAR = "TYPE~IP~NAME.NAMESPACE~DOMAIN, as in sidecar~10.0.0.1~web-1.default~default.svc.cluster.local"
 KINDS = ("sidecar", "router", "ingress")
 OUTBOUND_PORT = 15001
 INBOUND_PORT = 15006
+NOWHERE = Locality()
+SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
+"""Where a proxy's host keeps the CAs that it trusts, unless metadata SYSTEM_CA says otherwise."""
 
 
 class NodeError(ValueError):
@@ -28,13 +33,24 @@ class NodeError(ValueError):
 
 @attrs.frozen
 class Inbound:
-    """What the proxy takes in: listens on `address:listen`, hands to `port` of the workload beside it."""
+    """What the proxy takes in: listens on `address:listen`, hands to `port` of the workload beside it.
+
+    `workload` is the address of that port, or `unix:///path` without one. `number` is what it goes by in names, where
+    that is not `port`.
+    """
 
     port: int
     listen: int = INBOUND_PORT
     address: str = "0.0.0.0"
     protocol: Protocol = Protocol.UNSPECIFIED
     service: str = ""
+    workload: str = "127.0.0.1"
+    number: int = 0
+    pool: ConnectionPoolSettings | None = None
+
+    @property
+    def name_port(self) -> int:
+        return self.number or self.port
 
 
 @attrs.frozen
@@ -55,6 +71,9 @@ class OutboundView:
     labels: Labels = ()
     address: str = "127.0.0.1"
     port: int = OUTBOUND_PORT
+    locality: Locality = NOWHERE
+    system_ca: str = SYSTEM_CA
+    scope: Scope = EVERYTHING
 
 
 @attrs.frozen(cache_hash=True)
@@ -79,8 +98,11 @@ class Proxy:
         return self.view.outbound.namespace
 
 
-def parse_proxy(node_id: str, metadata: Mapping[str, Any]) -> Proxy:
-    """The proxy of an xDS node. NodeError if the id has `~` and is not of Istio's grammar, or metadata is misshapen."""
+def parse_proxy(node_id: str, metadata: Mapping[str, Any], locality: Locality = NOWHERE) -> Proxy:
+    """The proxy of an xDS node. NodeError if the id has `~` and is not of Istio's grammar, or metadata is misshapen.
+
+    A `locality` that says nothing gives way to the metadata's LOCALITY, `region/zone/subzone`.
+    """
     kind, address, name, namespace = _parse_id(node_id)
     namespace = str(metadata.get("NAMESPACE") or namespace or "default")
     view = ProxyView(
@@ -89,6 +111,8 @@ def parse_proxy(node_id: str, metadata: Mapping[str, Any]) -> Proxy:
             labels=_labels(node_id, metadata),
             address=_address(node_id, metadata, "OUTBOUND_ADDRESS", "127.0.0.1"),
             port=_port(node_id, metadata, "OUTBOUND_PORT", OUTBOUND_PORT),
+            locality=locality if locality != NOWHERE else Locality.parse(str(metadata.get("LOCALITY") or "")),
+            system_ca=str(metadata.get("SYSTEM_CA") or SYSTEM_CA),
         ),
         upstreams=tuple(_upstream(node_id, item) for item in _objects(node_id, metadata, "UPSTREAMS")),
         inbound=tuple(_inbound(node_id, item) for item in _objects(node_id, metadata, "INBOUND")),
@@ -161,7 +185,10 @@ def _address(node_id: str, source: Mapping[str, Any], key: str, default: str) ->
 
 
 def _inbound(node_id: str, item: Mapping[str, Any]) -> Inbound:
-    protocol = Protocol.parse(str(item.get("protocol") or "")) or Protocol.UNSPECIFIED
+    said = str(item.get("protocol") or Protocol.UNSPECIFIED.value)
+    protocol = Protocol.UNSPECIFIED if said == Protocol.UNSPECIFIED.value else Protocol.parse(said)
+    if protocol is None:
+        raise NodeError(f"node {node_id!r}: metadata INBOUND protocol {said!r} is not known: http, http2, grpc or tcp")
     return Inbound(
         port=_port(node_id, item, "port"),
         listen=_port(node_id, item, "listen", INBOUND_PORT),

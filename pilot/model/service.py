@@ -30,6 +30,7 @@ class Protocol(enum.Enum):
     HTTP = "HTTP"
     HTTP2 = "HTTP2"
     GRPC = "GRPC"
+    GRPC_WEB = "GRPC-Web"
     TCP = "TCP"
     TLS = "TLS"
     HTTPS = "HTTPS"
@@ -37,20 +38,25 @@ class Protocol(enum.Enum):
 
     @property
     def is_http(self) -> bool:
-        return self in (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC)
+        return self in (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB)
 
     @property
     def is_http2(self) -> bool:
-        return self in (Protocol.HTTP2, Protocol.GRPC)
+        return self in (Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB)
 
     @classmethod
     def parse(cls, text: str) -> Protocol | None:
-        """The protocol of that name, letter case aside; `grpc-web` and `http/2` forms included; None if unknown."""
+        """The protocol of that name, letter case aside; also Kubernetes' `appProtocol` forms; None if unknown."""
         return _PROTOCOL_NAMES.get(text.strip().lower())
 
     @classmethod
     def of_port_name(cls, name: str) -> Protocol:
-        """Istio's rule: the part before the first dash names the protocol (`http-web`); else it is unspecified."""
+        """Istio's rule: the part before the first dash names the protocol (`http-web`); else it is unspecified.
+
+        `grpc-web` is one of its own, with or without more behind it.
+        """
+        if name.lower().startswith("grpc-web"):
+            return cls.GRPC_WEB if name.lower()[8:9] in ("", "-") else cls.GRPC
         return cls.parse(name.split("-", 1)[0]) or cls.UNSPECIFIED
 
 
@@ -60,13 +66,31 @@ _PROTOCOL_NAMES = {
     "http2": Protocol.HTTP2,
     "http/2": Protocol.HTTP2,
     "grpc": Protocol.GRPC,
+    "grpc-web": Protocol.GRPC_WEB,
     "tcp": Protocol.TCP,
     "tls": Protocol.TLS,
     "https": Protocol.HTTPS,
     "mongo": Protocol.TCP,
     "mysql": Protocol.TCP,
     "redis": Protocol.TCP,
+    "kubernetes.io/h2c": Protocol.HTTP2,
+    "kubernetes.io/ws": Protocol.HTTP,
+    "kubernetes.io/wss": Protocol.HTTPS,
 }
+
+
+class Resolution(enum.Enum):
+    """How proxies come by the addresses behind a service.
+
+    ENDPOINTS are told by the control plane; where one is a name, the proxy looks it up. DNS looks names up and uses all
+    addresses found, DNS_ROUND_ROBIN the first one for each new connection. BY_REQUEST looks up the host that a request
+    names.
+    """
+
+    ENDPOINTS = "ENDPOINTS"
+    DNS = "DNS"
+    DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
+    BY_REQUEST = "BY_REQUEST"
 
 
 class Health(enum.Enum):
@@ -151,6 +175,20 @@ class Service:
     labels: Labels = ()
     origin: str = ""
     """Coordinates for messages: `file:line`, `consul dc1/web`."""
+    resolution: Resolution = Resolution.ENDPOINTS
+    configured: bool = False
+    """Told by a ServiceEntry: goes by its whole name, and `addresses`, only."""
+    external: bool = False
+    """Its instances are no part of the mesh and have no identity of it."""
+    addresses: tuple[str, ...] = ()
+    """IP addresses that clients may say for its host."""
+    export_to: tuple[str, ...] = ()
+    """Namespaces whose clients see it; empty is all."""
+    subject_alt_names: tuple[str, ...] = ()
+    """Names that its instances' certificates are expected to carry."""
+
+    def is_visible_to(self, namespace: str) -> bool:
+        return not self.export_to or namespace in self.export_to
 
     @property
     def host(self) -> str:

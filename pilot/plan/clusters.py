@@ -8,64 +8,73 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import attrs
 
 from galley.kinds import destination_rule as kind
 from pilot import ir
-from pilot.model.proxy import Inbound
+from pilot.model.proxy import Inbound, OutboundView
 from pilot.model.service import Port, Protocol, Service
 from pilot.plan import names
+from pilot.plan.load_balancing import load_balancing
+from pilot.plan.locality import shares
 from pilot.plan.policy import Policy, Rule, policy, subsets
+from pilot.plan.transport import proxy_protocol, tls
 
 UNLIMITED = 2**32 - 1
 CONNECT_TIMEOUT = timedelta(seconds=10)
-LOCAL_ADDRESS = "127.0.0.1"
-
-_LOAD_BALANCERS = {
-    kind.SimpleLB.UNSPECIFIED: ir.LoadBalancer.LEAST_REQUEST,
-    kind.SimpleLB.LEAST_CONN: ir.LoadBalancer.LEAST_REQUEST,
-    kind.SimpleLB.LEAST_REQUEST: ir.LoadBalancer.LEAST_REQUEST,
-    kind.SimpleLB.RANDOM: ir.LoadBalancer.RANDOM,
-    kind.SimpleLB.ROUND_ROBIN: ir.LoadBalancer.ROUND_ROBIN,
-}
 
 
-def outbound_clusters(service: Service, rules: Sequence[Rule]) -> tuple[ir.Cluster, ...]:
+def outbound_clusters(service: Service, rules: Sequence[Rule], view: OutboundView) -> tuple[ir.Cluster, ...]:
     """Each port whole, then each of its subsets."""
     found = []
     for port in service.distinct_ports:
         origin = str(rules[0]) if rules else ""
-        found.append(_outbound(service, port, "", policy(rules, port.number), origin))
+        found.append(_outbound(service, port, "", policy(rules, port.number), view, origin))
         for subset, rule in subsets(rules):
-            found.append(_outbound(service, port, subset.name, policy(rules, port.number, subset), str(rule)))
+            in_force = policy(rules, port.number, subset)
+            found.append(_outbound(service, port, subset.name, in_force, view, str(rule)))
     return tuple(found)
 
 
-def _outbound(service: Service, port: Port, subset: str, rule: Policy, origin: str) -> ir.Cluster:
+def _outbound(service: Service, port: Port, subset: str, rule: Policy, view: OutboundView, origin: str) -> ir.Cluster:
     pool = rule.connection_pool or kind.ConnectionPoolSettings()
-    tcp, http = pool.tcp or kind.TCPSettings(), pool.http or kind.HTTPSettings()
     outlier = rule.outlier_detection
+    http = _upgraded(upstream_http(port.protocol), pool.http)
     return ir.Cluster(
         name=names.outbound_cluster(service.host, port.number, subset),
         discovery=ir.Discovery.EDS,
-        connect_timeout=tcp.connect_timeout or CONNECT_TIMEOUT,
-        load_balancer=_load_balancer(rule.load_balancer),
-        http=upstream_http(port.protocol),
-        circuit_breakers=ir.CircuitBreakers(
+        http=http,
+        **load_balancing(rule.load_balancer),
+        locality_weighted=shares(rule, view.locality) is not None,
+        **_connections(pool.tcp or kind.TCPSettings(), pool.http or kind.HTTPSettings(), rule.retry_budget),
+        outlier_detection=_outlier_detection(outlier) if outlier else None,
+        healthy_panic_threshold=outlier.min_health_percent if outlier else 0,
+        tls=tls(rule.tls, http, view.system_ca),
+        proxy_protocol=proxy_protocol(rule.proxy_protocol),
+        origin=origin,
+    )
+
+
+def _connections(tcp: kind.TCPSettings, http: kind.HTTPSettings, budget: kind.RetryBudget | None) -> dict[str, Any]:
+    """The fields of `ir.Cluster` that follow from the connection pool; HTTP idles as TCP does where it does not say."""
+    return {
+        "connect_timeout": tcp.connect_timeout or CONNECT_TIMEOUT,
+        "circuit_breakers": ir.CircuitBreakers(
             max_connections=tcp.max_connections or UNLIMITED,
             max_pending_requests=http.http1_max_pending_requests or UNLIMITED,
             max_requests=http.http2_max_requests or UNLIMITED,
             max_retries=http.max_retries or UNLIMITED,
+            retry_budget=_retry_budget(budget) if budget else None,
         ),
-        outlier_detection=_outlier_detection(outlier) if outlier else None,
-        healthy_panic_threshold=outlier.min_health_percent if outlier else 0,
-        keepalive=_keepalive(tcp.tcp_keepalive),
-        max_requests_per_connection=http.max_requests_per_connection or None,
-        idle_timeout=http.idle_timeout,
-        max_connection_duration=tcp.max_connection_duration,
-        origin=origin,
-    )
+        "keepalive": _keepalive(tcp.tcp_keepalive),
+        "max_requests_per_connection": http.max_requests_per_connection or None,
+        "max_concurrent_streams": http.max_concurrent_streams or None,
+        "http2_keepalive": _http2_keepalive(http.http2_keep_alive),
+        "idle_timeout": tcp.idle_timeout if http.idle_timeout is None else http.idle_timeout,
+        "max_connection_duration": tcp.max_connection_duration,
+    }
 
 
 def resolved_by_proxy(cluster: ir.Cluster, endpoints: ir.LoadAssignment) -> ir.Cluster:
@@ -73,17 +82,29 @@ def resolved_by_proxy(cluster: ir.Cluster, endpoints: ir.LoadAssignment) -> ir.C
     return attrs.evolve(cluster, discovery=ir.Discovery.STRICT_DNS, endpoints=endpoints)
 
 
+def passthrough_cluster() -> ir.Cluster:
+    """Where DNS says, for requests whose host the mesh does not know."""
+    return ir.Cluster(
+        name=names.PASSTHROUGH,
+        discovery=ir.Discovery.DYNAMIC_FORWARD_PROXY,
+        load_balancer=ir.LoadBalancer.CLUSTER_PROVIDED,
+        http=ir.UpstreamHttp.SAME,
+        connect_timeout=CONNECT_TIMEOUT,
+        circuit_breakers=ir.CircuitBreakers(UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED),
+    )
+
+
 def inbound_cluster(inbound: Inbound, protocol: Protocol) -> ir.Cluster:
-    """The workload itself, on the loopback interface."""
-    name = names.inbound_cluster(inbound.port)
-    local = ir.LocalityEndpoints("", "", "", (ir.LbEndpoint(LOCAL_ADDRESS, inbound.port),))
+    """The workload itself, on the loopback interface or a Unix domain socket, with the pool that a Sidecar says."""
+    name = names.inbound_cluster(inbound.name_port)
+    local = ir.LocalityEndpoints("", "", "", (ir.LbEndpoint(inbound.workload, inbound.port),))
+    pool = inbound.pool or kind.ConnectionPoolSettings()
     return ir.Cluster(
         name=name,
         discovery=ir.Discovery.STATIC,
-        connect_timeout=CONNECT_TIMEOUT,
         load_balancer=ir.LoadBalancer.ROUND_ROBIN,
-        http=upstream_http(protocol),
-        circuit_breakers=ir.CircuitBreakers(UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED),
+        http=_upgraded(upstream_http(protocol), pool.http),
+        **_connections(pool.tcp or kind.TCPSettings(), pool.http or kind.HTTPSettings(), None),
         healthy_panic_threshold=0,
         endpoints=ir.LoadAssignment(name, (local,)),
     )
@@ -98,9 +119,22 @@ def upstream_http(protocol: Protocol) -> ir.UpstreamHttp:
     return ir.UpstreamHttp.SAME if protocol is Protocol.UNSPECIFIED else ir.UpstreamHttp.NONE
 
 
-def _load_balancer(settings: kind.LoadBalancerSettings | None) -> ir.LoadBalancer:
-    simple = settings.simple if settings and settings.simple else kind.SimpleLB.UNSPECIFIED
-    return _LOAD_BALANCERS[simple]
+def _upgraded(http: ir.UpstreamHttp, settings: kind.HTTPSettings | None) -> ir.UpstreamHttp:
+    """HTTP/2 where a rule asks for it, whatever the port says, or what the client speaks."""
+    if settings and settings.h2_upgrade_policy is kind.H2UpgradePolicy.UPGRADE:
+        return ir.UpstreamHttp.HTTP2
+    return ir.UpstreamHttp.SAME if settings and settings.use_client_protocol else http
+
+
+def _retry_budget(settings: kind.RetryBudget) -> ir.RetryBudget:
+    return ir.RetryBudget(settings.percent, settings.min_retry_concurrency or None, settings.budget_interval)
+
+
+def _http2_keepalive(settings: kind.ConnectionKeepalive | None) -> ir.Http2Keepalive | None:
+    """None also for what checking lets through no further: one without its interval or timeout."""
+    if settings is None or settings.interval is None or settings.timeout is None:
+        return None
+    return ir.Http2Keepalive(settings.interval, settings.timeout)
 
 
 def _keepalive(settings: kind.TcpKeepalive | None) -> ir.TcpKeepalive | None:
@@ -123,4 +157,5 @@ def _outlier_detection(settings: kind.OutlierDetection) -> ir.OutlierDetection:
         interval=settings.interval,
         base_ejection_time=settings.base_ejection_time,
         max_ejection_percent=settings.max_ejection_percent or None,
+        error_codes=tuple(sorted(set(settings.outlier_detection_http_error_codes))),
     )

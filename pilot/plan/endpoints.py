@@ -8,30 +8,36 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from collections import defaultdict
 from collections.abc import Sequence
 
+from galley.kinds.destination_rule import Subset
 from pilot import ir
-from pilot.model.service import Endpoint, Health, Labels, Locality, Port, Service, has_labels
+from pilot.model.proxy import OutboundView
+from pilot.model.service import Endpoint, Health, Labels, Port, Resolution, Service, has_labels
 from pilot.plan import names
-from pilot.plan.policy import Rule, subsets
+from pilot.plan.locality import by_locality, distributed, rank, shares
+from pilot.plan.policy import Policy, Rule, policy, subsets
 
+UNIX = "unix://"
 MAX_WEIGHT = 2**32 - 1
 _RANK = {Health.HEALTHY: 0, Health.DRAINING: 1, Health.UNHEALTHY: 2}
 
 
-def load_assignments(service: Service, rules: Sequence[Rule]) -> tuple[ir.LoadAssignment, ...]:
-    """One per cluster that `outbound_clusters` makes of the same service and rules, in the same order."""
+def load_assignments(service: Service, rules: Sequence[Rule], view: OutboundView) -> tuple[ir.LoadAssignment, ...]:
+    """One per cluster that `outbound_clusters` makes of the same arguments, in the same order."""
     found = []
     for port in service.distinct_ports:
-        found.append(_assignment(service, port, "", ()))
-        found.extend(_assignment(service, port, subset.name, subset.labels) for subset, _ in subsets(rules))
+        found.append(_assignment(service, port, None, policy(rules, port.number), view))
+        for subset, _ in subsets(rules):
+            found.append(_assignment(service, port, subset, policy(rules, port.number, subset), view))
     return tuple(found)
 
 
 @functools.lru_cache(maxsize=65536)
 def is_address(text: str) -> bool:
-    """Whether `text` is an IP address, the only thing Envoy takes by EDS."""
+    """Whether `text` is an IP address or a Unix domain socket, the only things Envoy takes by EDS."""
+    if text.startswith(UNIX):
+        return True
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -40,19 +46,22 @@ def is_address(text: str) -> bool:
 
 
 def needs_dns(service: Service) -> bool:
-    """Whether some endpoint is a name: such a service is resolved by the proxies themselves."""
+    """Whether an endpoint is a name, or the service is to be looked up: the proxies themselves resolve it then."""
+    if service.resolution is not Resolution.ENDPOINTS:
+        return True
     return not all(is_address(endpoint.address) for endpoint in service.endpoints)
 
 
-def _assignment(service: Service, port: Port, subset: str, wanted: Labels) -> ir.LoadAssignment:
-    by_locality: defaultdict[Locality, list[ir.LbEndpoint]] = defaultdict(list)
-    for endpoint, number in _chosen(service, port, wanted):
-        by_locality[endpoint.locality].append(_endpoint(endpoint, number))
-    localities = (
-        ir.LocalityEndpoints(where.region, where.zone, where.subzone, tuple(members))
-        for where, members in sorted(by_locality.items(), key=lambda item: str(item[0]))
+def _assignment(
+    service: Service, port: Port, subset: Subset | None, rule: Policy, view: OutboundView
+) -> ir.LoadAssignment:
+    chosen = _chosen(service, port, subset.labels if subset else ())
+    found = by_locality(((endpoint, _endpoint(endpoint, number)) for endpoint, number in chosen), rank(rule, view))
+    percent = shares(rule, view.locality)
+    return ir.LoadAssignment(
+        names.outbound_cluster(service.host, port.number, subset.name if subset else ""),
+        found if percent is None else distributed(found, percent),
     )
-    return ir.LoadAssignment(names.outbound_cluster(service.host, port.number, subset), tuple(localities))
 
 
 def _chosen(service: Service, port: Port, wanted: Labels) -> list[tuple[Endpoint, int]]:

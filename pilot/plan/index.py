@@ -7,6 +7,7 @@ it, and only where no rule names the host itself; the longest suffix wins.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -14,13 +15,21 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from galley.config import ConfigObject
+from galley.delegates import merge_delegates
 from galley.kinds.destination_rule import DestinationRule
+from galley.kinds.sidecar import Sidecar
 from galley.kinds.virtual_service import VirtualService
+from galley.visibility import exported
 from pilot.model.catalog import Catalog
-from pilot.model.service import Service
+from pilot.model.proxy import OutboundView
+from pilot.model.service import Service, has_labels
 from pilot.model.snapshot import Snapshot
+from pilot.plan.bindings import MESH, applies_to
+from pilot.plan.config_services import with_config_services
+from pilot.plan.locality import asks_for_locality, client_labels
 
 T = TypeVar("T")
+NO_SERVICES = Catalog()
 
 
 @attrs.frozen(eq=False)
@@ -34,9 +43,10 @@ class Hosts:
     def of(cls, catalog: Catalog) -> Hosts:
         by_host: defaultdict[str, list[Service]] = defaultdict(list)
         by_short_name: defaultdict[str, list[Service]] = defaultdict(list)
-        for _, service in sorted(catalog.services.items()):
+        for service in sorted(catalog.services.values(), key=lambda each: (each.key.namespace, each.key.host)):
             by_host[service.host].append(service)
-            by_short_name[short_name(service.host)].append(service)
+            if not service.configured:
+                by_short_name[short_name(service.host)].append(service)
         return cls(
             {host: tuple(found) for host, found in by_host.items()},
             {name: tuple(found) for name, found in by_short_name.items()},
@@ -47,11 +57,17 @@ class Hosts:
         found = self.by_host.get(name, ())
         if not found and "." not in name:
             found = self.by_short_name.get(name, ())
-        return nearest(found, namespace)
+        return nearest([each for each in found if each.is_visible_to(namespace)], namespace)
+
+    def full_name(self, name: str, namespace: str) -> str:
+        """The host that `name` means when said in `namespace`; a name that no service goes by is itself."""
+        service = self.find(name, namespace)
+        return service.host if service else name
 
     def visible(self, namespace: str) -> tuple[Service, ...]:
         """One service a host, as clients of `namespace` see them, ordered by host."""
-        return tuple(service for _, found in sorted(self.by_host.items()) if (service := nearest(found, namespace)))
+        seen = ([each for each in found if each.is_visible_to(namespace)] for _, found in sorted(self.by_host.items()))
+        return tuple(service for found in seen if (service := nearest(found, namespace)))
 
 
 def short_name(host: str) -> str:
@@ -83,11 +99,22 @@ class Rules(Generic[T]):
         wildcards = [(host[1:], tuple(rules)) for host, rules in found.items() if host.startswith("*")]
         return cls(exact, tuple(sorted(wildcards, key=lambda item: (-len(item[0]), item[0]))))
 
-    def matching(self, service: Service, client_namespace: str) -> tuple[ConfigObject[T], ...]:
-        """Rules of the service's host: those of the client's namespace, else of the service's, else of any."""
-        found = self.exact.get(service.host) or next(
-            (rules for suffix, rules in self.wildcards if service.host.endswith(suffix)), ()
+    def matching(
+        self,
+        service: Service,
+        client_namespace: str,
+        applies: Callable[[ConfigObject[T]], bool] = lambda rule: True,
+    ) -> tuple[ConfigObject[T], ...]:
+        """Rules of the service's host: those of the client's namespace, else of the service's, else of any.
+
+        Rules that the client's namespace is not to see, and those that do not apply, are as if they were not there.
+        """
+        groups = itertools.chain(
+            (self.exact.get(service.host, ()),),
+            (rules for suffix, rules in self.wildcards if service.host.endswith(suffix)),
         )
+        seen = (tuple(each for each in group if exported(each, client_namespace) and applies(each)) for group in groups)
+        found = next(filter(None, seen), ())
         for namespace in (client_namespace, service.namespace):
             own = tuple(each for each in found if each.namespace == namespace)
             if own:
@@ -99,33 +126,84 @@ class Rules(Generic[T]):
 class Index:
     """All that planning looks up in one snapshot."""
 
+    catalog: Catalog
+    """What the platforms told and the services that the configuration adds."""
     hosts: Hosts
+    routing: tuple[ConfigObject[VirtualService], ...]
+    """Virtual services for the mesh and for gateways alike, each whole: routes of delegates stand in their place."""
     virtual_services: Rules[VirtualService]
+    """Those of them that are for the mesh."""
     destination_rules: Rules[DestinationRule]
     source_labels: frozenset[str]
     """Label keys of clients that some rule asks for; the others can't make two clients differ."""
+    sidecars: Mapping[str, tuple[ConfigObject[Sidecar], ...]]
+    asks_for_locality: bool
+    """Whether some rule makes traffic depend on where the client runs."""
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Index:
-        hosts = Hosts.of(snapshot.catalog)
+    def of(cls, snapshot: Snapshot, before: Catalog = NO_SERVICES) -> Index:
+        """`before` is the catalog of the last index: what is as it was there stays the same object."""
         config = snapshot.config
+        catalog = with_config_services(snapshot.catalog, config, before)
+        hosts = Hosts.of(catalog)
+        routing = merge_delegates(config.virtual_services, hosts.full_name)
         return cls(
+            catalog=catalog,
             hosts=hosts,
-            virtual_services=Rules.of(config.virtual_services, lambda spec: spec.hosts, hosts),
+            sidecars=_by_namespace(config.sidecars),
+            routing=routing,
+            virtual_services=Rules.of(
+                (rule for rule in routing if applies_to(rule, MESH)), lambda spec: spec.hosts, hosts
+            ),
             destination_rules=Rules.of(config.destination_rules, lambda spec: (spec.host,), hosts),
-            source_labels=frozenset(_source_labels(config.virtual_services)),
+            source_labels=frozenset(
+                (*_source_labels(routing), *client_labels(config.destination_rules)),
+            ),
+            asks_for_locality=any(map(asks_for_locality, config.destination_rules)),
         )
+
+    def destination_rules_for(self, service: Service, view: OutboundView) -> tuple[ConfigObject[DestinationRule], ...]:
+        """Those in force for a client: with a selector that takes it in, else those without one."""
+        found = self.destination_rules.matching(service, view.namespace, lambda rule: _selects(rule, view))
+        selector = next((rule.spec.workload_selector for rule in found if rule.spec.workload_selector), None)
+        return tuple(rule for rule in found if rule.spec.workload_selector == selector)
 
     def virtual_service(self, service: Service, namespace: str) -> ConfigObject[VirtualService] | None:
         """The one in force: the first by name where several name the host (`galley.analyze` reports the others)."""
         return next(iter(self.virtual_services.matching(service, namespace)), None)
 
-    def hosts_without_service(self) -> tuple[tuple[str, ConfigObject[VirtualService]], ...]:
-        """Hosts of virtual services that no platform knows: routed all the same, as Istio does."""
+    def hosts_without_service(self, namespace: str) -> tuple[tuple[str, ConfigObject[VirtualService]], ...]:
+        """Hosts of virtual services that no platform knows, wildcards among them: routed all the same, as Istio does.
+
+        Each with the rule in force for clients of `namespace`: one of their own first.
+        """
         exact = self.virtual_services.exact
-        return tuple((host, exact[host][0]) for host in sorted(exact) if host not in self.hosts.by_host)
+        named = [(host, exact[host]) for host in sorted(exact)]
+        named += ((f"*{suffix}", rules) for suffix, rules in self.virtual_services.wildcards if suffix)
+        named = [(host, rules) for host, rules in named if host not in self.hosts.by_host]
+        found = []
+        for host, rules in named:
+            seen = sorted(
+                (each for each in rules if exported(each, namespace)), key=lambda each: each.namespace != namespace
+            )
+            found += [(host, seen[0])] if seen else []
+        return tuple(found)
+
+
+def _by_namespace(objects: Iterable[ConfigObject[T]]) -> Mapping[str, tuple[ConfigObject[T], ...]]:
+    found: defaultdict[str, list[ConfigObject[T]]] = defaultdict(list)
+    for each in objects:
+        found[each.namespace].append(each)
+    return {namespace: tuple(members) for namespace, members in found.items()}
+
+
+def _selects(rule: ConfigObject[DestinationRule], view: OutboundView) -> bool:
+    """Selectors reach no further than the rule's own namespace."""
+    selector = rule.spec.workload_selector
+    return selector is None or (rule.namespace == view.namespace and has_labels(view.labels, selector.match_labels))
 
 
 def _source_labels(objects: Iterable[ConfigObject[VirtualService]]) -> Iterable[str]:
-    matches: Iterable[Any] = (match for each in objects for http in each.spec.http for match in http.match)
+    routes: Iterable[Any] = (route for each in objects for route in (*each.spec.http, *each.spec.tls, *each.spec.tcp))
+    matches = (match for route in routes for match in route.match)
     return (key for match in matches for key, _ in match.source_labels)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+PASSTHROUGH = "PassthroughCluster"
+
 
 def outbound_cluster(host: str, port: int, subset: str = "") -> str:
     """`outbound|80|v1|web.service.consul`."""
     return f"outbound|{port}|{subset}|{host}"
+
+
+def parse_outbound_cluster(name: str) -> tuple[str, int, str] | None:
+    """Host, port and subset of a name that `outbound_cluster` made; None for another."""
+    direction, *rest = name.split("|", 3)
+    return (rest[2], int(rest[0]), rest[1]) if direction == "outbound" and len(rest) == 3 else None
 
 
 def inbound_cluster(port: int) -> str:

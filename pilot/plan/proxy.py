@@ -8,20 +8,26 @@ from __future__ import annotations
 import attrs
 
 from pilot import ir
-from pilot.model.proxy import Inbound, OutboundView, ProxyView, Upstream
+from pilot.model.proxy import NOWHERE, Inbound, OutboundView, ProxyView, Upstream
 from pilot.model.service import Protocol, Service, ServiceKey
-from pilot.plan.clusters import inbound_cluster, outbound_clusters, resolved_by_proxy
+from pilot.plan.client import Client
+from pilot.plan.clusters import inbound_cluster, outbound_clusters, passthrough_cluster
+from pilot.plan.egress import plan_egress
 from pilot.plan.endpoints import load_assignments, needs_dns
 from pilot.plan.index import Index
 from pilot.plan.listeners import inbound_listener, outbound_listener, upstream_listener
-from pilot.plan.routes import Client
+from pilot.plan.reach import reachable, reachable_service, services
+from pilot.plan.resolution import resolved
+from pilot.plan.sidecar_scope import scoped
 from pilot.plan.virtual_hosts import outbound_routes, service_routes
 
 
 def reduce_view(index: Index, view: ProxyView) -> ProxyView:
-    """The view without the labels that no rule asks for, so that more proxies are equal."""
+    """The view without the labels that no rule asks for, and the place if none does, so that more proxies are equal."""
     kept = tuple((key, value) for key, value in view.outbound.labels if key in index.source_labels)
-    return attrs.evolve(view, outbound=attrs.evolve(view.outbound, labels=kept))
+    place = view.outbound.locality if index.asks_for_locality else NOWHERE
+    view = scoped(index, view)
+    return attrs.evolve(view, outbound=attrs.evolve(view.outbound, labels=kept, locality=place))
 
 
 def plan_outbound(index: Index, view: OutboundView) -> ir.Plan:
@@ -29,23 +35,31 @@ def plan_outbound(index: Index, view: OutboundView) -> ir.Plan:
     client = Client(index, view)
     clusters: list[ir.Cluster] = []
     endpoints: list[ir.LoadAssignment] = []
-    for service in index.hosts.visible(view.namespace):
-        rules = index.destination_rules.matching(service, view.namespace)
-        planned, assignments = outbound_clusters(service, rules), load_assignments(service, rules)
-        if needs_dns(service):
-            clusters += (resolved_by_proxy(*pair) for pair in zip(planned, assignments, strict=True))
-        else:
-            clusters += planned
-            endpoints += assignments
-    return ir.Plan(tuple(clusters), tuple(endpoints), (outbound_listener(view),), (outbound_routes(client),))
+    for service in reachable(index, view):
+        rules = index.destination_rules_for(service, view)
+        planned, assignments = resolved(
+            service, outbound_clusters(service, rules, view), load_assignments(service, rules, view)
+        )
+        clusters += planned
+        endpoints += assignments
+    if view.scope.forward_unknown and not view.scope.egress_proxy:
+        clusters.append(passthrough_cluster())
+    egress = plan_egress(client)
+    default = outbound_listener(view, services(index, view, view.scope.hosts))
+    return ir.Plan(
+        clusters=tuple(clusters),
+        endpoints=tuple(endpoints),
+        listeners=(default, *egress.listeners),
+        routes=(outbound_routes(client), *egress.routes),
+    )
 
 
 def plan_endpoints(index: Index, view: OutboundView, key: ServiceKey) -> tuple[ir.LoadAssignment, ...]:
     """Of one service only: all that a change of its endpoints can change for this view."""
-    service = index.hosts.find(key.host, view.namespace)
-    if service is None:
+    service = reachable_service(index, view, key.host)
+    if service is None or needs_dns(service):
         return ()
-    return load_assignments(service, index.destination_rules.matching(service, view.namespace))
+    return load_assignments(service, index.destination_rules_for(service, view), view)
 
 
 def plan_upstreams(index: Index, view: OutboundView, upstreams: tuple[Upstream, ...]) -> ir.Plan:

@@ -8,7 +8,7 @@ has it, and who comes away with none is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
@@ -17,7 +17,11 @@ from galley.kinds.virtual_service import VirtualService
 from pilot import ir
 from pilot.model.service import Port, Protocol, Service
 from pilot.plan import names
-from pilot.plan.routes import Client, default_routes, http_routes
+from pilot.plan.client import Client
+from pilot.plan.hashing import with_hash_policies
+from pilot.plan.reach import services as services_in
+from pilot.plan.reach import takes_host
+from pilot.plan.routes import default_routes, http_routes
 
 HTTP_PORT = 80
 UNKNOWN_HOST = ir.VirtualHost(
@@ -36,17 +40,38 @@ UNKNOWN_HOST = ir.VirtualHost(
 
 def outbound_routes(client: Client) -> ir.RouteConfiguration:
     """The routes of the outbound listener, named by its port as Istio names them."""
+    view = client.view
+    in_scope = services_in(client.index, view, view.scope.hosts)
+    strangers = [
+        (host, rule)
+        for host, rule in client.index.hosts_without_service(view.namespace)
+        if rule.spec.http and takes_host(view.scope.hosts, rule.namespace, host)
+    ]
+    return _by_host(client, str(view.port), in_scope, strangers)
+
+
+def egress_routes(client: Client, name: str, port: int, services: Iterable[Service]) -> ir.RouteConfiguration:
+    """The routes of a listener for some hosts on one port: that port of the services that have it, by host."""
+    narrowed = (attrs.evolve(each, ports=tuple(p for p in each.ports if p.number == port)) for each in services)
+    return _by_host(client, name, narrowed, ())
+
+
+def _by_host(
+    client: Client, name: str, members: Iterable[Service], strangers: Sequence[tuple[str, ConfigObject[VirtualService]]]
+) -> ir.RouteConfiguration:
     namespace = client.view.namespace
-    services = [service for service in client.index.hosts.visible(namespace) if http_ports(service)]
-    strangers = [(host, rule) for host, rule in client.index.hosts_without_service() if rule.spec.http]
+    services = [service for service in members if http_ports(service)]
     domains = _Domains()
     for service in services:
         domains.claim(service, service.host)
+    for service in services:
+        for address in service.addresses:
+            domains.claim(service, _written(address))
     for host, _ in strangers:
         domains.claim_one(host, HTTP_PORT, (host, names.host_route(host, HTTP_PORT)))
     for service in sorted(services, key=lambda each: (each.namespace != namespace, each.key)):
-        for name in _short_names(service.host):
-            domains.claim(service, name)
+        for short in () if service.configured else _short_names(service.host):
+            domains.claim(service, short)
     found = [
         _virtual_host(client, service, port, claimed)
         for service in services
@@ -58,7 +83,18 @@ def outbound_routes(client: Client) -> ir.RouteConfiguration:
         for host, rule in strangers
         if (claimed := domains.of(host, HTTP_PORT))
     )
-    return ir.RouteConfiguration(str(client.view.port), (*sorted(found, key=lambda each: each.name), UNKNOWN_HOST))
+    unknown = _unknown_host(client)
+    return ir.RouteConfiguration(name, (*sorted(found, key=lambda each: each.name), unknown))
+
+
+def _unknown_host(client: Client) -> ir.VirtualHost:
+    """What becomes of requests for hosts that have no virtual host; sent on without retries, as nothing is known."""
+    scope = client.view.scope
+    if not scope.forward_unknown:
+        return UNKNOWN_HOST
+    cluster = scope.egress_proxy or names.PASSTHROUGH
+    action = ir.Forward((ir.WeightedCluster(cluster, 100),))
+    return ir.VirtualHost("allow_any", ("*",), (ir.Route("allow_any", ir.RouteMatch(), action),))
 
 
 def service_routes(client: Client, service: Service, port: Port) -> ir.RouteConfiguration:
@@ -76,10 +112,11 @@ def http_ports(service: Service) -> tuple[Port, ...]:
 
 def _virtual_host(client: Client, service: Service, port: Port, domains: tuple[str, ...]) -> ir.VirtualHost:
     rule = client.index.virtual_service(service, client.view.namespace)
-    if rule and rule.spec.http:
+    if rule and (rule.spec.http or not (rule.spec.tls or rule.spec.tcp)):
+        # None are left where all were delegated to what is missing: nothing is routed then, rather than everything.
         routes = http_routes(client, rule, port.number)
     else:
-        routes = default_routes(service.host, port.number)
+        routes = with_hash_policies(client, default_routes(service.host, port.number))
     return ir.VirtualHost(names.host_route(service.host, port.number), domains, routes)
 
 
@@ -112,6 +149,11 @@ class _Domains:
 
     def of(self, host: str, port: int) -> tuple[str, ...]:
         return tuple(self._found[host, port])
+
+
+def _written(address: str) -> str:
+    """An address as a URL has it: one of IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
 
 
 def _short_names(host: str) -> Iterator[str]:

@@ -21,6 +21,10 @@ READY_PATH = "/healthz/ready"
 METRICS_PATH = "/stats/prometheus"
 MAX_DOWNSTREAM_CONNECTIONS = 50_000
 _TYPE = "type.googleapis.com/"
+_RECONNECT = {"retry_back_off": {"base_interval": "0.5s", "max_interval": "5s"}}
+"""How soon a lost control plane is looked for again: Envoy's own back-off grows to half a minute."""
+_RUNTIME = {"layers": [{"name": "mesh", "static_layer": {"re2": {"max_program_size": {"error_level": 32768}}}}]}
+"""Istio's limit for compiled regular expressions; Envoy's own of 100 refuses quite ordinary ones."""
 _HTTP_PROTOCOL_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -39,6 +43,7 @@ def bootstrap(settings: SidecarSettings) -> dict[str, Any]:
         "stats_config": stats_config(),
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
         "overload_manager": _overload_manager(),
+        "layered_runtime": _RUNTIME,
     }
 
 
@@ -105,7 +110,7 @@ def _dynamic_resources(mode: XdsMode) -> dict[str, Any]:
             "api_type": "DELTA_GRPC" if mode is XdsMode.DELTA else "GRPC",
             "transport_api_version": "V3",
             "set_node_on_first_message_only": True,
-            "grpc_services": [{"envoy_grpc": {"cluster_name": XDS_CLUSTER}}],
+            "grpc_services": [{"envoy_grpc": {"cluster_name": XDS_CLUSTER, "retry_policy": _RECONNECT}}],
         },
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.merge import Merger
@@ -41,6 +41,7 @@ def told(history: Sequence[tuple[str, Upsert | Delete]]) -> Merger:
     return merger
 
 
+@settings(deadline=None)
 @given(histories, st.permutations(PLATFORMS))
 def test_the_outcome_does_not_depend_on_which_platform_is_heard_first(
     history: list[tuple[str, Upsert | Delete]], order: list[str]
@@ -51,6 +52,7 @@ def test_the_outcome_does_not_depend_on_which_platform_is_heard_first(
     assert first.conflicts() == second.conflicts()
 
 
+@settings(deadline=None)
 @given(histories)
 def test_reading_the_catalog_in_between_changes_nothing(history: list[tuple[str, Upsert | Delete]]) -> None:
     merger = Merger(PLATFORMS)
@@ -60,6 +62,7 @@ def test_reading_the_catalog_in_between_changes_nothing(history: list[tuple[str,
     assert dict(merger.catalog().services) == dict(told(history).catalog().services)
 
 
+@settings(deadline=None)
 @given(histories)
 def test_what_did_not_change_is_the_same_object(history: list[tuple[str, Upsert | Delete]]) -> None:
     merger = Merger(PLATFORMS)
@@ -71,6 +74,7 @@ def test_what_did_not_change_is_the_same_object(history: list[tuple[str, Upsert 
             assert (before.services[key] is after.services[key]) == (before.services[key] == after.services[key])
 
 
+@settings(deadline=None)
 @given(histories)
 def test_every_endpoint_finds_its_ports_and_names_are_unique(history: list[tuple[str, Upsert | Delete]]) -> None:
     for service in told(history).catalog().services.values():

@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galley.config import Config, ConfigObject, ObjectKey
-from galley.kinds.destination_rule import DestinationRule, LoadBalancerSettings, SimpleLB, Subset, TrafficPolicy
+from galley.kinds.destination_rule import (
+    ConsistentHashLB,
+    DestinationRule,
+    Distribute,
+    LoadBalancerSettings,
+    LocalityLoadBalancerSetting,
+    OutlierDetection,
+    SimpleLB,
+    Subset,
+    TrafficPolicy,
+)
+from galley.kinds.selector import WorkloadSelector
 from galley.kinds.virtual_service import (
     Destination,
     HTTPMatchRequest,
@@ -39,7 +50,7 @@ LABELS: tuple[Labels, ...] = ((), (("version", "v1"),), (("app", "shop"), ("vers
 
 VIEWS = (
     ProxyView(),
-    ProxyView(OutboundView("shop", LABELS[2])),
+    ProxyView(OutboundView("shop", LABELS[2], locality=Locality("eu", "eu-1"))),
     ProxyView(
         OutboundView(labels=LABELS[1]),
         upstreams=(Upstream("web", 80, 9001), Upstream("api.example", 8080, 9002), Upstream("absent", 1, 9003)),
@@ -61,7 +72,7 @@ endpoints = st.builds(
     ports=st.just((("http", 8080), ("main", 9090))),
     instance=st.just(""),
     labels=some_labels,
-    locality=st.sampled_from((Locality(), Locality("eu", "eu-1"))),
+    locality=st.sampled_from((Locality(), Locality("eu", "eu-1"), Locality("us"))),
     weight=st.sampled_from((0, 1, 5)),
     health=st.sampled_from(Health),
 )
@@ -90,12 +101,33 @@ virtual_services = st.builds(
     http=st.lists(http_routes, max_size=2).map(tuple),
     tcp=st.lists(tcp_routes, max_size=1).map(tuple),
 )
-policies = st.sampled_from(
-    [None, *(TrafficPolicy(load_balancer=LoadBalancerSettings(simple=each)) for each in (SimpleLB.RANDOM, None))]
+balancers = (
+    LoadBalancerSettings(simple=SimpleLB.RANDOM),
+    LoadBalancerSettings(),
+    LoadBalancerSettings(consistent_hash=ConsistentHashLB(http_header_name="x-user")),
+    LoadBalancerSettings(
+        locality_lb_setting=LocalityLoadBalancerSetting(distribute=(Distribute("eu/*", (("eu", 90), ("us", 10))),))
+    ),
+    LoadBalancerSettings(locality_lb_setting=LocalityLoadBalancerSetting(failover_priority=("version",))),
 )
+policies = st.one_of(
+    st.none(),
+    st.builds(
+        TrafficPolicy,
+        load_balancer=st.sampled_from((None, *balancers)),
+        outlier_detection=st.sampled_from((None, OutlierDetection(consecutive_5xx_errors=3))),
+    ),
+)
+selectors = st.sampled_from((None, WorkloadSelector(LABELS[1]), WorkloadSelector(LABELS[2])))
+visible = st.sampled_from(((), ("*",), (".",), ("shop",)))
 subsets = st.builds(Subset, name=st.sampled_from(("v1", "v2")), labels=some_labels, traffic_policy=policies)
 destination_rules = st.builds(
-    DestinationRule, host=rule_hosts, traffic_policy=policies, subsets=st.lists(subsets, max_size=2).map(tuple)
+    DestinationRule,
+    host=rule_hosts,
+    traffic_policy=policies,
+    subsets=st.lists(subsets, max_size=2).map(tuple),
+    export_to=visible,
+    workload_selector=selectors,
 )
 names = st.sampled_from(("a", "b"))
 objects = st.one_of(

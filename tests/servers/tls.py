@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,20 @@ class Authority:
         added = [word for extension in extensions for word in ("-addext", extension)]
         _openssl("req", "-x509", "-subj", f"/CN={name}", *_new_key(key), *signed, *added, "-out", str(cert))
         return Certificate(self.ca_file, cert, key)
+
+    def revocations(self, *revoked: Certificate) -> Path:
+        """A list of what the authority has revoked, as a PEM file: exactly these."""
+        found = Path(tempfile.mkdtemp(dir=self.folder))
+        config, database, revocations = found / "ca.cnf", found / "index.txt", found / "crl.pem"
+        config.write_text(
+            f"[ca]\ndefault_ca=tests\n[tests]\ndatabase={database}\ndefault_md=sha256\ndefault_crl_days=2\n"
+        )
+        database.touch()
+        signed = ("-config", str(config), "-keyfile", str(self._key), "-cert", str(self.ca_file))
+        for each in revoked:
+            _openssl("ca", "-revoke", str(each.cert_file), *signed)
+        _openssl("ca", "-gencrl", *signed, "-out", str(revocations))
+        return revocations
 
 
 def _new_key(path: Path) -> list[str]:

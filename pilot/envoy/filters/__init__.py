@@ -6,9 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from pilot import ir
+from pilot.envoy.filters.cors import cors
+from pilot.envoy.filters.dynamic_forward_proxy import dynamic_forward_proxy
+from pilot.envoy.filters.fault import fault
+from pilot.envoy.filters.grpc_web import grpc_web
 from pilot.envoy.filters.router import router
 
-HTTP_FILTERS: tuple[Callable[[ir.HttpConnectionManager], Any | None], ...] = (router,)
+HTTP_FILTERS: tuple[Callable[[ir.HttpConnectionManager], Any | None], ...] = (
+    grpc_web,
+    fault,
+    cors,
+    dynamic_forward_proxy,
+    router,
+)
 """Each gives its HttpFilter for a connection manager, or None where it has nothing to do."""
 
 

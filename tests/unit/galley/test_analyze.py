@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 
+import pytest
+
 from galley.analyze import analyze
 from galley.config import Config
 from galley.process import State, fold
@@ -88,3 +90,59 @@ def test_a_rule_whose_matches_all_came_before() -> None:
     both = "match: [{name: x, uri: {exact: /b}}, {uri: {exact: /a}}]"
     text = virtual_service(f"hosts: [x]\nhttp: [{{{first}, {answer}}}, {{{second}, {answer}}}, {{{both}, {answer}}}]\n")
     assert [code for code, _ in told(text)] == ["IST0130"]
+
+
+def test_copies_and_connections_go_to_known_hosts_too() -> None:
+    to = "route: [{destination: {host: reviews}}]"
+    mirrors = f"mirrors: [{{destination: {{host: b.c}}}}], {to}"
+    http = f"http: [{{mirror: {{host: a.b}}, match: [{{port: 1}}], {to}}}, {{{mirrors}}}]"
+    tls = "tls: [{match: [{sniHosts: [x]}], route: [{destination: {host: c.d}}]}]"
+    assert [message for _, message in told(virtual_service(f"hosts: [x]\n{http}\n{tls}\n"))] == [
+        "spec.http[0].mirror.host refers to host 'a.b', not found",
+        "spec.http[1].mirrors[0].destination.host refers to host 'b.c', not found",
+        "spec.tls[0].route[0].destination.host refers to host 'c.d', not found",
+    ]
+
+
+def test_a_delegate_that_is_missing_and_one_that_nobody_wants() -> None:
+    route = "http: [{route: [{destination: {host: reviews}}]}]\n"
+    found = told(
+        virtual_service("hosts: [x]\nhttp: [{delegate: {name: gone}}]\n"),
+        virtual_service(route, name="lonely"),
+    )
+    missing, lonely = found
+    assert missing[0] == "IST0101"
+    assert "delegate virtual service 'default/gone', not found" in missing[1]
+    assert lonely == ("", "spec has no hosts and no virtual service delegates to it, so it routes nothing")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "conflict"),
+    [
+        ("", "", True),
+        ("gateways: [edge]", "", False),
+        ("gateways: [edge, mesh]", "", True),
+        ("exportTo: [a]", "exportTo: [b]", False),
+        ("exportTo: [a, b]", "exportTo: [b]", True),
+        ("exportTo: ['.']", "exportTo: [default]", True),
+        ("exportTo: ['.']", "", True),
+        ("exportTo: ['~']", "", False),
+    ],
+)
+def test_two_rules_for_a_host_conflict_where_one_client_could_have_both(
+    first: str, second: str, conflict: bool
+) -> None:
+    texts = [
+        virtual_service(
+            f"hosts: [reviews]\nhttp: [{{route: [{{destination: {{host: reviews}}}}]}}]\n{more}\n", name=name
+        )
+        for name, more in (("a", first), ("b", second))
+    ]
+    assert ("IST0109" in [code for code, _ in told(*texts)]) is conflict
+
+
+def test_what_a_delegate_leaves_is_reached_by_the_next_rule() -> None:
+    to = "route: [{destination: {host: reviews}}]"
+    root = virtual_service(f"hosts: [reviews]\nhttp: [{{delegate: {{name: leaf}}}}, {{{to}}}]\n")
+    leaf = virtual_service(f"http: [{{match: [{{port: 80}}], {to}}}]\n", name="leaf")
+    assert told(root, leaf) == []

@@ -12,10 +12,10 @@ from galley.decode import decode
 from galley.kinds import destination_rule, virtual_service
 from galley.kinds.destination_rule import ConsistentHashLB, DestinationRule, Failover, OutlierDetection, SimpleLB
 from galley.kinds.virtual_service import (
-    HTTPBody,
     HTTPRetry,
     HTTPRoute,
     HTTPRouteDestination,
+    L4MatchAttributes,
     StringMatch,
     VirtualService,
 )
@@ -126,8 +126,13 @@ def test_a_map_with_a_key_that_is_no_string() -> None:
             "spec.timeout expected a duration, got 'soon'",
             "write it like 3s, 0.5s, 100ms or 1m30s",
         ),
-        (HTTPRoute, {"fault": {}}, "spec.fault is not supported by this version of mesh-adapter", "remove it"),
-        (HTTPBody, {"bytes": "aGk="}, "spec.bytes is not supported by this version of mesh-adapter", "remove it"),
+        (
+            L4MatchAttributes,
+            {"sourceSubnet": "10.0.0.1"},
+            "spec.sourceSubnet is not supported by this version of mesh-adapter: "
+            "connections come from the workload beside the proxy",
+            "remove it",
+        ),
         (
             OutlierDetection,
             {"interval": []},
@@ -155,7 +160,8 @@ def test_an_unknown_enum_value_lists_the_known() -> None:
         "spec.simple expected one of UNSPECIFIED, LEAST_CONN, RANDOM, ROUND_ROBIN, LEAST_REQUEST, got 'FASTEST'"
     ]
     assert texts(settings, {"simple": "PASSTHROUGH"}) == [
-        "spec.simple PASSTHROUGH is not supported by this version of mesh-adapter"
+        "spec.simple PASSTHROUGH is not supported by this version of mesh-adapter: a client names the service to its"
+        " proxy, so there is no original destination to pass through to"
     ]
     assert decode(settings, {"simple": "RANDOM"})[0].simple is SimpleLB.RANDOM
 

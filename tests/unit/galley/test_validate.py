@@ -85,7 +85,7 @@ SUPPORTED = [
         "host: a\nsubsets: [{name: v1, labels: {v: '1'}, trafficPolicy: {loadBalancer: {simple: RANDOM}}}]\n"
     ),
     destination_rule(
-        "host: '*.a.org'\ntrafficPolicy: {tls: {mode: DISABLE}, portLevelSettings: [{port: {number: 80}}]}\n"
+        "host: '*.a.org'\ntrafficPolicy: {tls: {mode: DISABLE}, portLevelSettings: [{port: {number: 80}, tls: {}}]}\n"
     ),
     destination_rule(
         "host: a\ntrafficPolicy: {connectionPool: {tcp: {maxConnections: 1, connectTimeout: 30ms, tcpKeepalive: {"
@@ -186,22 +186,21 @@ BAD = [
         "without port",
     ),
     (
-        virtual_service(ROUTED + "gateways: [g]\n"),
-        "gateways:",
-        "spec.gateways 'g' is not supported by this version",
-        "['mesh']",
+        virtual_service(ROUTED + "gateways: [/g]\n"),
+        "/g",
+        "spec.gateways[0] gateway namespace and name cannot be empty",
+        "NAMESPACE/NAME",
     ),
     (
-        virtual_service(ROUTED + "exportTo: ['.']\n"),
+        virtual_service(ROUTED + "exportTo: ['*', a]\n"),
         "exportTo:",
-        "spec.exportTo '.' is not supported by this version",
-        "remove it",
+        "spec.exportTo has '*' beside other namespaces",
+        "keep '*' alone",
     ),
-    (virtual_service(ROUTED + "tls: []\n"), "tls:", "spec.tls is not supported by this version", "remove it"),
     (
         virtual_service("hosts: [a]\nhttp: [{name: x}]\n"),
         "{name: x}]",
-        "spec.http[0] needs one of route and directResponse",
+        "spec.http[0] needs one of route, redirect, directResponse and delegate",
         "add a route",
     ),
     (
@@ -210,7 +209,6 @@ BAD = [
         "spec.http[0] cannot contain both route and directResponse",
         "keep one",
     ),
-    (http("mirror: {host: b}"), "mirror:", "spec.http[0].mirror is not supported by this version", "remove it"),
     (http("timeout: -1s"), "timeout:", "spec.http[0].timeout must be at least 0s, not -1s", ""),
     (
         http("timeout: 1500us"),
@@ -313,15 +311,15 @@ BAD = [
         "rename",
     ),
     (
-        destination_rule("host: a\ntrafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}\n"),
-        "consistentHash:",
-        "spec.trafficPolicy.loadBalancer.consistentHash is not supported by this version",
+        destination_rule("host: a\ntrafficPolicy: {loadBalancer: {zoneAwareLbSetting: {enabled: true}}}\n"),
+        "zoneAwareLbSetting:",
+        "zoneAwareLbSetting is not supported by this version of mesh-adapter: Envoy would have to know",
         "remove it",
     ),
     (
-        destination_rule("host: a\ntrafficPolicy: {tls: {mode: MUTUAL}}\n"),
+        destination_rule("host: a\ntrafficPolicy: {tls: {mode: ISTIO_MUTUAL}}\n"),
         "mode:",
-        "spec.trafficPolicy.tls.mode MUTUAL is not supported by this version",
+        "spec.trafficPolicy.tls.mode ISTIO_MUTUAL is not supported by this version of mesh-adapter: no mesh identities",
         "use one of DISABLE",
     ),
     (
@@ -343,7 +341,9 @@ BAD = [
         "port.number",
     ),
     (
-        destination_rule("host: a\ntrafficPolicy: {portLevelSettings: [{port: {number: 1}}, {port: {number: 1}}]}\n"),
+        destination_rule(
+            "host: a\ntrafficPolicy:\n  portLevelSettings: [{port: {number: 1}, tls: {}}, {port: {number: 1}, tls: {}}]\n"
+        ),
         "port:",
         "spec.trafficPolicy.portLevelSettings[1].port port 1 is given twice",
         "merge",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.consul.checks import CheckChange, CheckList
@@ -44,6 +44,7 @@ def expected(before: Checks, after: Checks) -> CheckChange:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(lists, min_size=1, max_size=4), st.booleans())
 def test_it_finds_what_a_full_comparison_finds(history: list[Checks], spaced: bool) -> None:
     kept = CheckList()

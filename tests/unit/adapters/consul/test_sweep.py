@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from adapters.consul.sweep import CREDIT, GRACE, LATE, SHARE, SHORTEST_PAUSE, Sweeps
+from adapters.consul.sweep import GRACE, LATE, REQUESTS_A_SECOND, REQUESTS_AT_ONCE, SHORTEST_PAUSE, Sweeps
 
 
 def test_an_unexplained_move_is_swept_after_its_grace() -> None:
@@ -54,7 +54,7 @@ def test_many_moves_are_one_sweep_and_moves_during_it_are_another() -> None:
     for index in range(10, 20):
         sweeps.moved(index, index + 1, now=0)
     assert sweeps.is_due(1)
-    sweeps.started(1)
+    sweeps.started(1, requests=50)
     assert not sweeps.is_due(1)
     sweeps.moved(20, 21, now=1.1)
     assert not sweeps.is_due(1.5)
@@ -63,26 +63,26 @@ def test_many_moves_are_one_sweep_and_moves_during_it_are_another() -> None:
     assert sweeps.is_due(2 + SHORTEST_PAUSE)
 
 
-def test_single_sweeps_pause_shortly_and_lasting_churn_gets_its_share() -> None:
-    sweeps, now, swept, took = Sweeps(), 0.0, 0.0, 0.5
+def test_single_sweeps_pause_shortly_and_lasting_churn_is_slowed_down() -> None:
+    sweeps, now, swept, cost = Sweeps(), 0.0, 0, 1000
     pauses = []
-    for index in range(200):
+    for index in range(40):
         sweeps.moved(index, index + 1, now)
         due = now
         while not sweeps.is_due(due):
             due += 0.05
         pauses.append(due - now)
-        sweeps.started(due)
-        now = due + took
-        swept += took
+        sweeps.started(due, cost)
+        now = due + 0.01
+        swept += cost
         sweeps.ended(now, complete=True)
-    assert max(pauses[: int(CREDIT / took)]) < SHORTEST_PAUSE + GRACE + 0.1
-    assert swept < CREDIT + now / SHARE + took
+    assert max(pauses[:9]) < SHORTEST_PAUSE + GRACE + 0.1
+    assert swept < REQUESTS_AT_ONCE + now * REQUESTS_A_SECOND + cost
 
 
 def test_an_incomplete_sweep_is_done_again() -> None:
     sweeps = Sweeps()
-    sweeps.started(0)
+    sweeps.started(0, requests=50)
     sweeps.ended(0.1, complete=False)
     assert sweeps.is_due(10)
 

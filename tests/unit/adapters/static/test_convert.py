@@ -77,6 +77,8 @@ def test_a_file_as_the_reference_has_it() -> None:
         ("ports: [{port: 8e1}]", "1 to 65535"),
         ("ports: [{port: " + "9" * 5000 + "}]", "1 to 65535"),
         ("ports: [{port: 80, protocol: carrier}]", "unknown protocol 'carrier'"),
+        ("ports: [{port: 53, protocol: udp}]", "unknown protocol 'udp'"),
+        ("ports: [{port: 53, name: udp-dns}]", "UDP can't be served"),
         ("ports: [{port: 80}, {port: 80, name: b}]", "another port's"),
         ("ports: [{port: 80}], endpoints: [{port: 80}]", "no 'address'"),
         ("ports: [{port: 80}], endpoints: [{address: web.local, port: 80}]", "not an IP address"),

@@ -1,0 +1,58 @@
+"""Decides how connections to a cluster are secured and announced: TLS origination, the PROXY protocol. Pure.
+
+Istio's rules: TLS verifies by the CA file that is named, else by the CAs of the proxy's host, unless a rule says that
+nothing is to be verified. Without a name to ask for, requests ask for the host that they are for, and the certificate
+has to be for that host unless the rule names others.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from galley.kinds import destination_rule as kind
+from pilot import ir
+
+HTTP2_ALPN = ("h2",)
+SYSTEM = "system"
+
+
+def tls(settings: kind.ClientTLSSettings | None, http: ir.UpstreamHttp, system_ca: str) -> ir.Tls | None:
+    """TLS to a cluster that is spoken to in `http`; None for plain text."""
+    if settings is None or settings.mode is kind.TLSmode.DISABLE:
+        return None
+    mutual = settings.mode is kind.TLSmode.MUTUAL
+    verified = not settings.insecure_skip_verify
+    by_request = http is not ir.UpstreamHttp.NONE and not settings.sni
+    return ir.Tls(
+        ca_file=_ca_file(settings, system_ca) if verified else "",
+        crl_file=settings.ca_crl if verified else "",
+        certificate_file=settings.client_certificate if mutual else "",
+        key_file=settings.private_key if mutual else "",
+        alt_names=tuple(map(_alt_name, settings.subject_alt_names)),
+        sni=settings.sni,
+        auto_sni=by_request,
+        auto_san=by_request and verified and not settings.subject_alt_names,
+        alpn=HTTP2_ALPN if http is ir.UpstreamHttp.HTTP2 else (),
+    )
+
+
+def _ca_file(settings: kind.ClientTLSSettings, system_ca: str) -> str:
+    """`system` is Istio's word for what holds where nothing is said."""
+    return system_ca if settings.ca_certificates in ("", SYSTEM) else settings.ca_certificates
+
+
+def proxy_protocol(settings: kind.ProxyProtocol | None) -> ir.ProxyProtocol | None:
+    return ir.ProxyProtocol(settings.version.value) if settings else None
+
+
+def _alt_name(name: str) -> ir.AltName:
+    """Of the type that the name looks like: Envoy compares names of one type only."""
+    if "://" in name:
+        return ir.AltName(ir.AltNameKind.URI, name)
+    if "@" in name:
+        return ir.AltName(ir.AltNameKind.EMAIL, name)
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return ir.AltName(ir.AltNameKind.DNS, name)
+    return ir.AltName(ir.AltNameKind.IP_ADDRESS, name)

@@ -1,0 +1,61 @@
+"""The resources of golden cases as one bootstrap that Envoy can judge without a control plane.
+
+Envoy's validation speaks to nobody, so what would come by ADS is put where it is used: a load assignment into its
+cluster, a route configuration into its listener. It reads the files that are named, so those of the tests stand in for
+a proxy's. All else stays as it is served. Cases share one Envoy, so each case's
+clusters and listeners get its name in front and every listener a port of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Resources = Mapping[str, list[dict[str, Any]]]
+"""What an `envoy.yaml` holds: clusters, endpoints, listeners and routes."""
+
+FIRST_PORT = 20000
+
+
+def bootstrap(cases: Mapping[str, Resources], files: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """All cases in one; their names come back in Envoy's complaints. `files` by the field that names such a file."""
+    ports = itertools.count(FIRST_PORT)
+    clusters = [_named(case, each) for case, resources in cases.items() for each in _clusters(resources)]
+    listeners = [_named(case, each) for case, resources in cases.items() for each in _listeners(resources)]
+    for listener in listeners:
+        listener["address"]["socket_address"]["port_value"] = next(ports)
+    return {"static_resources": {"clusters": _with_files(clusters, files or {}), "listeners": listeners}}
+
+
+def _with_files(value: Any, files: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_with_files(each, files) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: {"filename": files[key]} if key in files else _with_files(each, files) for key, each in value.items()}
+
+
+def _named(case: str, resource: dict[str, Any]) -> dict[str, Any]:
+    return {**resource, "name": f"{case}/{resource['name']}"}
+
+
+def _clusters(resources: Resources) -> Iterator[dict[str, Any]]:
+    assignments = {each["cluster_name"]: each for each in resources["endpoints"]}
+    for cluster in copy.deepcopy(resources["clusters"]):
+        if cluster.get("type") == "EDS":
+            del cluster["eds_cluster_config"]
+            cluster |= {"type": "STATIC", "load_assignment": assignments[cluster["name"]]}
+        yield cluster
+
+
+def _listeners(resources: Resources) -> Iterator[dict[str, Any]]:
+    routes = {each["name"]: each for each in resources["routes"]}
+    for listener in copy.deepcopy(resources["listeners"]):
+        for chain in listener["filter_chains"]:
+            for each in chain["filters"]:
+                manager = each["typed_config"]
+                if "rds" in manager:
+                    manager["route_config"] = routes[manager.pop("rds")["route_config_name"]]
+        yield listener
