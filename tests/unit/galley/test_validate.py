@@ -342,7 +342,8 @@ BAD = [
     ),
     (
         destination_rule(
-            "host: a\ntrafficPolicy:\n  portLevelSettings: [{port: {number: 1}, tls: {}}, {port: {number: 1}, tls: {}}]\n"
+            "host: a\ntrafficPolicy:\n"
+            "  portLevelSettings: [{port: {number: 1}, tls: {}}, {port: {number: 1}, tls: {}}]\n"
         ),
         "port:",
         "spec.trafficPolicy.portLevelSettings[1].port port 1 is given twice",
