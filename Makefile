@@ -55,6 +55,10 @@ test: dev servers check ## everything: make check, then the tests with real serv
 golden: dev ## write tests/golden anew from what the code does now; look at the difference before you commit
 	@$(BIN)/pytest -q tests/golden --update-golden
 
+.PHONY: docs
+docs: dev ## write the generated pages of docs/reference anew
+	@PYTHONPATH=. $(BIN)/python docs/traffic_reference.py
+
 .PHONY: bench
 bench: dev servers ## figures, printed and kept in bench/results
 	@$(BIN)/python -m bench

@@ -2,7 +2,7 @@
 
     python -m bench.consul_scale [--services 1000] [--instances 5] [--nodes 50] [--rounds 30]
 
-Prints one JSON object a figure (figure, value, target, ok) and writes them to bench/results/consul_scale.json. A change
+Prints one JSON object a figure and keeps them in bench/results/consul_scale.json. A change
 is timed from before the request that makes it until the event is out of `watch`.
 """
 
@@ -18,17 +18,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from adapters.consul.client import Client
 from adapters.consul.watch import ConsulPlatform
 from adapters.platform import Delete, Synced, Upsert
+from bench.figures import Figure, report
 from pilot.model.service import Endpoint, Health, Service, ServiceKey
 from tests.servers.consul import Consul
 
-RESULTS = Path(__file__).parent / "results" / "consul_scale.json"
 DEADLINE = 15.0
 
 
@@ -268,23 +268,19 @@ def fill(port: int, services: int, instances: int, nodes: int) -> None:
         list(pool.map(some, range(len(writers))))
 
 
-def main() -> int:
-    """Run all measurements; 0 if every target is met."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run all measurements; how many targets were missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--services", type=int, default=1000)
     parser.add_argument("--instances", type=int, default=5)
     parser.add_argument("--nodes", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    figures: list[dict[str, object]] = []
+    options = parser.parse_args(arguments)
+    figures: list[Figure] = []
     load = os.getloadavg()[0]
 
-    def tell(figure: str, value: float, target: float | None) -> None:
-        line = {"figure": figure, "value": round(value, 1), "target": target}
-        line["ok"] = target is None or value <= target
-        figures.append(line)
-        print(json.dumps(line), flush=True)
+    def tell(figure: str, unit: str, value: float, target: float | None) -> None:
+        figures.append(Figure(figure, value, unit, target))
 
     with tempfile.TemporaryDirectory() as folder, Consul(Path(folder)) as consul:
         fill(consul.http_port, options.services, options.instances, options.nodes)
@@ -295,31 +291,29 @@ def main() -> int:
         try:
             if not watcher.synced.wait(60):
                 raise RuntimeError("never synced")
-            tell("first whole state, ms", (time.monotonic() - start) * 1000, None)
-            tell("services told", len(watcher.services), None)
+            tell("first whole state", "ms", (time.monotonic() - start) * 1000, None)
+            tell("services told", "", len(watcher.services), None)
             traffic.wait_quiet()
             traffic.sampling = False  # it costs more processor than what is measured
             before, cpu = traffic.requests, time.process_time()
             time.sleep(10)
             traffic.sampling = True
-            tell("idle requests a second", (traffic.requests - before) / 10, 20)
-            tell("idle processor, % of one core", (time.process_time() - cpu) * 10, None)
+            tell("idle requests", "/s", (traffic.requests - before) / 10, 20)
+            tell("idle processor, of one core", "%", (time.process_time() - cpu) * 10, None)
             instant = {"registration", "deregistration", "health flip"}
             before, start = traffic.requests, time.monotonic()
             for kind, taken in timings(writer, watcher, options.rounds, options.services, options.instances):
                 target = 100 if kind in instant else 1000
-                tell(f"{kind}, median ms", statistics.median(taken) * 1000, target)
-                tell(f"{kind}, max ms", max(taken) * 1000, target)
-            tell("requests a second under change", (traffic.requests - before) / (time.monotonic() - start), None)
-            tell("connections, peak", traffic.peak, 16)
-            tell("load of the machine before, per core", load / (os.cpu_count() or 1), None)
-            tell("load of the machine after, per core", os.getloadavg()[0] / (os.cpu_count() or 1), None)
+                tell(f"{kind}, median", "ms", statistics.median(taken) * 1000, target)
+                tell(f"{kind}, max", "ms", max(taken) * 1000, target)
+            tell("requests under change", "/s", (traffic.requests - before) / (time.monotonic() - start), None)
+            tell("connections, peak", "", traffic.peak, 16)
+            tell("load of the machine before, per core", "", load / (os.cpu_count() or 1), None)
+            tell("load of the machine after, per core", "", os.getloadavg()[0] / (os.cpu_count() or 1), None)
         finally:
             watcher.close()
-    options.results.parent.mkdir(parents=True, exist_ok=True)
-    options.results.write_text(json.dumps(figures, indent=1) + "\n")
-    return 0 if all(line["ok"] for line in figures) else 1
+    return report("consul_scale", figures)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]) > 0)

@@ -14,6 +14,7 @@ from galley.config import Config, ConfigObject, Problem
 from galley.delegates import delegate_findings
 from galley.document import Path
 from galley.finding import Finding, path_text
+from galley.gateway_findings import gateway_findings
 from galley.kinds.virtual_service import (
     Destination,
     HTTPMatchRequest,
@@ -45,6 +46,7 @@ def analyze(config: Config, hosts: Collection[str]) -> tuple[Problem, ...]:
         if not known.has(rule.spec.host):
             problems.append(_unknown_host(rule, ("spec", "host"), rule.spec.host))
     problems += service_findings(config, hosts, known.has)
+    problems += gateway_findings(config)
     return (*problems, *_conflicts(config.virtual_services, known))
 
 

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from galley.kinds.destination_rule import DestinationRule
+from galley.kinds.gateway import Gateway
 from galley.kinds.proxy_config import ProxyConfig
 from galley.kinds.service_entry import ServiceEntry
 from galley.kinds.sidecar import Sidecar
@@ -91,6 +92,7 @@ class Config:
     workload_groups: tuple[ConfigObject[WorkloadGroup], ...] = ()
     sidecars: tuple[ConfigObject[Sidecar], ...] = ()
     proxy_configs: tuple[ConfigObject[ProxyConfig], ...] = ()
+    gateways: tuple[ConfigObject[Gateway], ...] = ()
     version: int = 0
 
     @classmethod
@@ -114,4 +116,5 @@ _FIELDS = {
     "WorkloadGroup": "workload_groups",
     "Sidecar": "sidecars",
     "ProxyConfig": "proxy_configs",
+    "Gateway": "gateways",
 }

@@ -135,12 +135,18 @@ def _field(name: str, annotation: Any) -> _Field:
     refused = marks.get(NotYet)
     return _Field(
         attribute=name,
-        wire=marks[Wire].name if Wire in marks else _camel(name),
+        wire=wire_name(name, annotation),
         decode=_decoder(annotation),
         later=refused if refused is not None and not refused.values else None,
         deprecated=marks[Deprecated].instead if Deprecated in marks else "",
         group=marks[OneOf].group if OneOf in marks else "",
     )
+
+
+def wire_name(name: str, annotation: Any) -> str:
+    """The name of a field in YAML."""
+    said = next((mark.name for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, Wire)), "")
+    return said or _camel(name)
 
 
 def _camel(name: str) -> str:

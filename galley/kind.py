@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from galley.checks.destination_rule import check_destination_rule
+from galley.checks.gateway import check_gateway
 from galley.checks.proxy_config import check_proxy_config
 from galley.checks.service_entry import check_service_entry
 from galley.checks.sidecar import check_sidecar
@@ -19,6 +20,7 @@ from galley.checks.virtual_service import check_virtual_service
 from galley.checks.workload_entry import check_workload_entry, check_workload_group
 from galley.finding import Finding
 from galley.kinds.destination_rule import DestinationRule
+from galley.kinds.gateway import Gateway
 from galley.kinds.proxy_config import ProxyConfig
 from galley.kinds.service_entry import ServiceEntry
 from galley.kinds.sidecar import Sidecar
@@ -54,6 +56,7 @@ _TRAFFIC_VERSIONS = ("v1alpha3", "v1beta1", "v1")
 
 KINDS: tuple[Kind[Any], ...] = (
     Kind("DestinationRule", NETWORKING, _TRAFFIC_VERSIONS, DestinationRule, check_destination_rule),
+    Kind("Gateway", NETWORKING, _TRAFFIC_VERSIONS, Gateway, check_gateway),
     Kind("ProxyConfig", NETWORKING, ("v1beta1",), ProxyConfig, check_proxy_config),
     Kind("ServiceEntry", NETWORKING, _TRAFFIC_VERSIONS, ServiceEntry, check_service_entry),
     Kind("Sidecar", NETWORKING, _TRAFFIC_VERSIONS, Sidecar, check_sidecar),

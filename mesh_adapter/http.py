@@ -16,6 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from mesh_adapter import __version__
 from mesh_adapter.control_plane import ControlPlane
+from pilot.discovery import agent_of
 from pilot.envoy.dump import config_dump
 from pilot.model.service import Service
 from pilot.xds.server import XdsServer
@@ -112,7 +113,7 @@ class Pages:
             known = sorted({each.node.id for each in self._xds.connections()})
             text = f"no proxy {proxy!r} is connected; give proxyID= one of: {', '.join(known) or '(none is)'}\n"
             return web.Response(status=404, text=text)
-        resources = self._plane.discovery.resources_for(node.id, node.metadata, node.locality)
+        resources = self._plane.discovery.resources_for(node.id, node.metadata, node.locality, agent_of(node))
         if resources is None:
             return web.Response(status=503, text="the control plane is not ready yet\n")
         return _json(config_dump(resources))

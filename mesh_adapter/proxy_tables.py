@@ -111,7 +111,11 @@ def endpoint_rows(assignment: Json) -> list[list[str]]:
 
 
 def listener_rows(listener: Json) -> list[list[str]]:
+    """One for each filter chain; a listener that gRPC clients ask for by its name has its manager where others do."""
     address, port = _socket(listener)
+    if "api_listener" in listener:
+        manager = {"filters": [{"typed_config": listener["api_listener"]["api_listener"]}]}
+        return [[_name(listener), address, port, "ALL", _chain_destination(manager)]]
     return [
         [_name(listener), address, port, _chain_match(chain), _chain_destination(chain)]
         for chain in listener.get("filter_chains", [])

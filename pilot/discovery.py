@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from pilot.generate import Generator
+from pilot.model.agent import NOBODY, Agent
 from pilot.model.catalog import Catalog
 from pilot.model.proxy import Proxy, ProxyView, parse_proxy
 from pilot.model.service import Locality
@@ -103,7 +104,7 @@ class Discovery:
 
     def connect(self, node: Node) -> Subscription:
         """NodeError (a ValueError) if the node's id or metadata can't be used."""
-        proxy = parse_proxy(node.id, node.metadata, _place(node.locality))
+        proxy = parse_proxy(node.id, node.metadata, _place(node.locality), agent_of(node))
         live = self._views.get(proxy.view)
         if live is None:
             live = self._views[proxy.view] = _Live(proxy.view, self._resources(proxy.view, None))
@@ -123,9 +124,10 @@ class Discovery:
         node_id: str,
         metadata: Mapping[str, Any],
         locality: NodeLocality = NodeLocality(),  # noqa: B008 - frozen
+        agent: Agent = NOBODY,
     ) -> Resources | None:
         """What such a proxy would be told now, for `/debug/config_dump`; None before the first snapshot."""
-        view = parse_proxy(node_id, metadata, _place(locality)).view
+        view = parse_proxy(node_id, metadata, _place(locality), agent).view
         return self._resources(view, None)
 
     def _resources(self, view: ProxyView, last: Resources | None) -> Resources | None:
@@ -145,6 +147,11 @@ class Discovery:
             return last
         self.problems.pop(str(view), None)
         return found
+
+
+def agent_of(node: Node) -> Agent:
+    """The program that the node says it is."""
+    return Agent(node.user_agent_name, node.user_agent_version)
 
 
 def _place(locality: NodeLocality) -> Locality:

@@ -23,7 +23,16 @@ from pilot.model.service import Service, ServiceKey
 from pilot.model.snapshot import Snapshot
 from pilot.plan.endpoints import needs_dns
 from pilot.plan.index import Index
-from pilot.plan.proxy import plan_endpoints, plan_inbound, plan_outbound, plan_upstreams, reduce_view
+from pilot.plan.proxy import (
+    plan_endpoints,
+    plan_gateways,
+    plan_inbound,
+    plan_outbound,
+    plan_services,
+    plan_upstreams,
+    reduce_view,
+)
+from pilot.plan.proxyless import plan_proxyless, plan_proxyless_endpoints
 from pilot.xds import cache
 from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, Resources, ResourceSet
 
@@ -40,6 +49,42 @@ class _Outbound:
 
     def plan(self, index: Index) -> ir.Plan:
         return plan_outbound(index, self.view)
+
+    def plan_endpoints(self, index: Index, key: ServiceKey) -> tuple[ir.LoadAssignment, ...]:
+        return plan_endpoints(index, self.view, key)
+
+
+@attrs.frozen(cache_hash=True)
+class _Proxyless:
+    view: OutboundView
+
+    def plan(self, index: Index) -> ir.Plan:
+        return plan_proxyless(index, self.view)
+
+    def plan_endpoints(self, index: Index, key: ServiceKey) -> tuple[ir.LoadAssignment, ...]:
+        return plan_proxyless_endpoints(index, self.view, key)
+
+
+@attrs.frozen(cache_hash=True)
+class _Services:
+    """Of a router, which has no listener for calls of a workload beside it."""
+
+    view: OutboundView
+
+    def plan(self, index: Index) -> ir.Plan:
+        return plan_services(index, self.view)
+
+    def plan_endpoints(self, index: Index, key: ServiceKey) -> tuple[ir.LoadAssignment, ...]:
+        return plan_endpoints(index, self.view, key)
+
+
+@attrs.frozen(cache_hash=True)
+class _Gateways:
+    view: OutboundView
+    gateways: tuple[str, ...]
+
+    def plan(self, index: Index) -> ir.Plan:
+        return plan_gateways(index, self.view, self.gateways)
 
 
 @attrs.frozen(cache_hash=True)
@@ -60,12 +105,16 @@ class _Inbound:
         return plan_inbound(index, self.namespace, self.inbound)
 
 
-_Part = _Outbound | _Upstreams | _Inbound
+_Part = _Outbound | _Proxyless | _Services | _Gateways | _Upstreams | _Inbound
 """What a part of a plan depends on, besides the snapshot: equal parts are planned once."""
 
 
 def _parts_of(view: ProxyView) -> tuple[_Part, ...]:
     outbound = view.outbound
+    if view.proxyless:
+        return (_Proxyless(outbound),)
+    if view.router:
+        return (_Services(outbound), _Gateways(outbound, view.gateways))
     return (
         _Outbound(outbound),
         _Upstreams(outbound, view.upstreams),
@@ -143,9 +192,9 @@ class Generator:
 
     def _with_endpoints(self, part: _Part, found: Resources, changed: Iterable[ServiceKey]) -> Resources:
         """The part with the load assignments of the changed services replaced."""
-        if not isinstance(part, _Outbound):
+        if not isinstance(part, _Outbound | _Proxyless | _Services):
             return found
-        planned = [each for key in changed for each in plan_endpoints(self._index, part.view, key)]
+        planned = [each for key in changed for each in part.plan_endpoints(self._index, key)]
         new = {each.name: each for each in self._emitter.emit(planned)}
         old = found[EDS]
         if all(old.resources.get(name) is each for name, each in new.items()):
@@ -172,7 +221,7 @@ class Generator:
         new = {
             CDS: cache.resource_set(CDS, self._emitter.emit(plan.clusters)),
             EDS: cache.resource_set(EDS, self._emitter.emit(plan.endpoints)),
-            LDS: cache.resource_set(LDS, self._emitter.emit(plan.listeners)),
+            LDS: cache.resource_set(LDS, self._emitter.emit((*plan.listeners, *plan.api_listeners))),
             RDS: cache.resource_set(RDS, self._emitter.emit(plan.routes)),
         }
         problems = cache.problems(new)

@@ -113,10 +113,14 @@ class Mirror:
 
 @attrs.frozen(cache_hash=True)
 class Forward:
-    """Send on: to one cluster, or split by weight. `timeout` zero means none."""
+    """Send on: to one cluster, or split by weight. `timeout` zero means none.
+
+    `max_stream_duration` bounds the whole call, which is the only bound that gRPC clients know.
+    """
 
     clusters: tuple[WeightedCluster, ...]
     timeout: timedelta = timedelta(0)
+    max_stream_duration: timedelta | None = None
     retry: RetryPolicy | None = None
     prefix_rewrite: str = ""
     regex_rewrite: tuple[str, str] | None = None
@@ -191,12 +195,16 @@ class VirtualHost:
     name: str
     domains: tuple[str, ...]
     routes: tuple[Route, ...]
+    require_tls: bool = False
+    """Whether who comes by plain HTTP is sent to the same place by HTTPS (301)."""
 
 
 @attrs.frozen(cache_hash=True)
 class RouteConfiguration:
     name: str
     virtual_hosts: tuple[VirtualHost, ...]
+    ignore_port: bool = False
+    """Whether `web.example:8080` is the host `web.example`."""
 
 
 class Discovery(enum.Enum):
@@ -297,6 +305,27 @@ class Tls:
     sni: str = ""
     auto_sni: bool = False
     auto_san: bool = False
+    alpn: tuple[str, ...] = ()
+
+
+@attrs.frozen(cache_hash=True)
+class ServerTls:
+    """TLS of the connections to a listener, files as the proxy's host has them.
+
+    `certificates` are pairs of a chain and its key. Clients that show a certificate are verified where there is a
+    `ca_file`; `alt_names`, `spki` and `hashes` narrow down which are let in. Versions are Envoy's names of them.
+    """
+
+    certificates: tuple[tuple[str, str], ...]
+    ca_file: str = ""
+    crl_file: str = ""
+    require_client_certificate: bool = False
+    alt_names: tuple[AltName, ...] = ()
+    spki: tuple[str, ...] = ()
+    hashes: tuple[str, ...] = ()
+    min_version: str = ""
+    max_version: str = ""
+    cipher_suites: tuple[str, ...] = ()
     alpn: tuple[str, ...] = ()
 
 
@@ -432,6 +461,8 @@ class FilterChain:
     server_names: tuple[str, ...] = ()
     destinations: tuple[str, ...] = ()
     """Subnets in CIDR form, of which one must hold the address that the client dialled."""
+    tls: ServerTls | None = None
+    """How the chain ends TLS; None takes the bytes as they come."""
 
 
 class Direction(enum.Enum):
@@ -452,10 +483,19 @@ class Listener:
 
 
 @attrs.frozen(cache_hash=True)
+class ApiListener:
+    """A listener that nobody listens for: a gRPC client asks for it by the target it is to call."""
+
+    name: str
+    http: HttpConnectionManager
+
+
+@attrs.frozen(cache_hash=True)
 class Plan:
     """All that one view of the mesh is to be told, by type; each tuple sorted by name, names unique."""
 
     clusters: tuple[Cluster, ...] = ()
     endpoints: tuple[LoadAssignment, ...] = ()
     listeners: tuple[Listener, ...] = ()
+    api_listeners: tuple[ApiListener, ...] = ()
     routes: tuple[RouteConfiguration, ...] = ()

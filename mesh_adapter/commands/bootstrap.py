@@ -23,6 +23,9 @@ PORT_OR_0 = click.IntRange(0, sidecar.HIGHEST_PORT)
 
 _SIDECAR_OPTIONS = (
     click.option("--service", required=True, help="Name of the service that the workload is an instance of."),
+    click.option(
+        "--gateway", is_flag=True, help="Be a gateway: listen as the Gateway objects say that select its labels."
+    ),
     click.option("--namespace", default="default", show_default=True, help="The service's namespace."),
     click.option("--instance", help="Name of this proxy among the service's. Default: the service's name."),
     click.option("--port", type=PORT, help="Port of 127.0.0.1 that the workload listens on. Default: it only calls."),
@@ -42,7 +45,12 @@ _SIDECAR_OPTIONS = (
         metavar="HOST[:PORT]@BINDPORT",
         help="A service on a port of 127.0.0.1 of its own, as in db.service.consul:5432@5432. Repeatable.",
     ),
-    click.option("--label", multiple=True, metavar="KEY=VALUE", help="What source labels in rules match. Repeatable."),
+    click.option(
+        "--label",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="What source labels and selectors in rules match. Repeatable.",
+    ),
     click.option("--locality", default="", metavar="REGION/ZONE/SUBZONE", help="Where this host is."),
     click.option(
         "--xds-addr",

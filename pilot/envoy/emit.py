@@ -13,11 +13,11 @@ from pilot.envoy import codec
 from pilot.envoy.clusters import cluster
 from pilot.envoy.discovery import new_resource
 from pilot.envoy.endpoints import load_assignment
-from pilot.envoy.listeners import listener, route_names
+from pilot.envoy.listeners import api_listener, listener, route_names
 from pilot.envoy.routes import route_configuration
 from pilot.xds.resource import CDS, EDS, LDS, RDS, Resource
 
-Value = ir.Cluster | ir.LoadAssignment | ir.Listener | ir.RouteConfiguration
+Value = ir.Cluster | ir.LoadAssignment | ir.Listener | ir.ApiListener | ir.RouteConfiguration
 
 
 class Emitter:
@@ -63,5 +63,7 @@ def encode(value: Value) -> Resource:
     if isinstance(value, ir.Listener):
         routes = [(RDS, name) for name in route_names(value)]
         return new_resource(LDS, value.name, codec.encode(listener(value)), routes, value.origin)
+    if isinstance(value, ir.ApiListener):
+        return new_resource(LDS, value.name, codec.encode(api_listener(value)), [(RDS, value.http.route_name)])
     origins = {route.origin for host in value.virtual_hosts for route in host.routes if route.origin}
     return new_resource(RDS, value.name, codec.encode(route_configuration(value)), (), ", ".join(sorted(origins)[:3]))

@@ -16,6 +16,7 @@ from pilot.envoy import codec
 from pilot.envoy.filters import http_filters
 from pilot.envoy.routes import route_configuration
 from pilot.envoy.sources import ADS, origin_metadata
+from pilot.envoy.transport import server_transport_socket
 
 _Listener = codec.message(library.Listener)
 _Manager = codec.message(manager_library.HttpConnectionManager)
@@ -50,6 +51,11 @@ def listener(value: ir.Listener) -> Any:
     return found
 
 
+def api_listener(value: ir.ApiListener) -> Any:
+    """envoy.config.listener.v3.Listener, without an address."""
+    return _Listener(name=value.name, api_listener={"api_listener": codec.pack(_manager(value.http))})
+
+
 def route_names(value: ir.Listener) -> tuple[str, ...]:
     """Names of the route configurations that the listener asks for by RDS."""
     filters = (chain.filter for chain in value.chains)
@@ -68,6 +74,7 @@ def _chain(value: ir.FilterChain) -> dict[str, Any]:
         "name": value.name,
         **({"filter_chain_match": match} if needed else {}),
         "filters": [_network_filter(value.filter)],
+        **({"transport_socket": server_transport_socket(value.tls)} if value.tls else {}),
     }
 
 

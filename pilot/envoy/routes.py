@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from envoy_data_plane.envoy.config.route import v3 as library
@@ -39,6 +40,7 @@ def route_configuration(value: ir.RouteConfiguration) -> Any:
         name=value.name,
         virtual_hosts=[_virtual_host(host) for host in value.virtual_hosts],
         validate_clusters={"value": False},
+        ignore_port_in_host_matching=value.ignore_port,
     )
     longest = _longest_body(value)
     if longest > ENVOY_BODY_LIMIT:
@@ -59,6 +61,7 @@ def _virtual_host(value: ir.VirtualHost) -> dict[str, Any]:
         "domains": value.domains,
         "routes": [_route(route) for route in value.routes],
         "include_request_attempt_count": True,
+        **({"require_tls": "ALL"} if value.require_tls else {}),
     }
 
 
@@ -147,6 +150,7 @@ def _forward(value: ir.Forward) -> dict[str, Any]:
     return {
         **_destination(value.clusters),
         "timeout": value.timeout,
+        **_stream_duration(value.max_stream_duration),
         **({"retry_policy": _retry(value.retry)} if value.retry else {}),
         **({"prefix_rewrite": value.prefix_rewrite} if value.prefix_rewrite else {}),
         **({"regex_rewrite": _regex_rewrite(*value.regex_rewrite)} if value.regex_rewrite else {}),
@@ -154,6 +158,10 @@ def _forward(value: ir.Forward) -> dict[str, Any]:
         "hash_policy": hash_policies(value.hash_policies),
         "request_mirror_policies": [_mirror(each) for each in value.mirrors],
     }
+
+
+def _stream_duration(value: timedelta | None) -> dict[str, Any]:
+    return {"max_stream_duration": {"max_stream_duration": value}} if value else {}
 
 
 def _mirror(value: ir.Mirror) -> dict[str, Any]:

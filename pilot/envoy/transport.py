@@ -1,4 +1,4 @@
-"""Prints transport sockets: TLS to a cluster, the PROXY protocol around whatever is spoken."""
+"""Prints transport sockets: TLS to a cluster and at a listener, the PROXY protocol around whatever is spoken."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pilot import ir
 from pilot.envoy import codec
 
 _UpstreamTlsContext = codec.message(tls_library.UpstreamTlsContext)
+_DownstreamTlsContext = codec.message(tls_library.DownstreamTlsContext)
 _ProxyProtocol = codec.message(proxy_protocol_library.ProxyProtocolUpstreamTransport)
 _RAW = {
     "name": "envoy.transport_sockets.raw_buffer",
@@ -43,7 +44,28 @@ def _tls(value: ir.Tls) -> dict[str, Any]:
     return {"name": "envoy.transport_sockets.tls", "typed_config": codec.pack(message)}
 
 
-def _validation(value: ir.Tls) -> dict[str, Any]:
+def server_transport_socket(value: ir.ServerTls) -> dict[str, Any]:
+    """The same of envoy.config.listener.v3.FilterChain."""
+    pairs = ({"certificate_chain": _file(chain), "private_key": _file(key)} for chain, key in value.certificates)
+    versions = {"tls_minimum_protocol_version": value.min_version, "tls_maximum_protocol_version": value.max_version}
+    found: dict[str, Any] = {
+        "alpn_protocols": value.alpn,
+        "tls_certificates": list(pairs),
+        "tls_params": {
+            **{field: version for field, version in versions.items() if version},
+            "cipher_suites": value.cipher_suites,
+        },
+    }
+    if value.ca_file:
+        prints = {"verify_certificate_spki": value.spki, "verify_certificate_hash": value.hashes}
+        found["validation_context"] = {**_validation(value), **prints}
+    message = _DownstreamTlsContext(
+        common_tls_context=found, require_client_certificate={"value": value.require_client_certificate}
+    )
+    return {"name": "envoy.transport_sockets.tls", "typed_config": codec.pack(message)}
+
+
+def _validation(value: ir.Tls | ir.ServerTls) -> dict[str, Any]:
     names = [{"san_type": each.kind.value, "matcher": {"exact": each.value}} for each in value.alt_names]
     return {
         "trusted_ca": _file(value.ca_file),

@@ -3,6 +3,8 @@
 The node id follows Istio's grammar, `TYPE~IP~NAME.NAMESPACE~DOMAIN`; an id without `~` is accepted when the metadata
 says the rest. `parse_proxy` is called once a stream, by `pilot.discovery`.
 
+Metadata `GENERATOR: grpc`, or a client that calls itself gRPC, asks for what a gRPC client needs to be its own proxy.
+
 Two proxies with equal views get the same bytes, so a view holds exactly what planning uses and nothing else.
 """
 
@@ -15,11 +17,16 @@ from typing import Any
 import attrs
 
 from galley.kinds.destination_rule import ConnectionPoolSettings
+from pilot.model.agent import NOBODY, Agent, Feature
 from pilot.model.scope import EVERYTHING, Scope
 from pilot.model.service import Labels, Locality, Protocol, labels
 
 GRAMMAR = "TYPE~IP~NAME.NAMESPACE~DOMAIN, as in sidecar~10.0.0.1~web-1.default~default.svc.cluster.local"
-KINDS = ("sidecar", "router", "ingress")
+ROUTERS = ("router", "ingress")
+"""Proxies at the edge; the second is Istio 1.1's older word for them."""
+KINDS = ("sidecar", *ROUTERS)
+GRPC = "grpc"
+"""Metadata GENERATOR of a gRPC client without a proxy beside it, as Istio has it."""
 OUTBOUND_PORT = 15001
 INBOUND_PORT = 15006
 NOWHERE = Locality()
@@ -74,15 +81,24 @@ class OutboundView:
     locality: Locality = NOWHERE
     system_ca: str = SYSTEM_CA
     scope: Scope = EVERYTHING
+    withheld: frozenset[Feature] = frozenset()
+    """What the proxy's version would not understand."""
 
 
 @attrs.frozen(cache_hash=True)
 class ProxyView:
-    """All that planning may see of a proxy."""
+    """All that planning may see of a proxy; one that is `proxyless` is a gRPC client, and has no listeners.
+
+    A `router` stands at the edge of the mesh, beside no workload: it listens where Gateway objects say, and nowhere
+    else. `gateways` are those that select it, as NAMESPACE/NAME; known once the view is reduced.
+    """
 
     outbound: OutboundView = OutboundView()
     upstreams: tuple[Upstream, ...] = ()
     inbound: tuple[Inbound, ...] = ()
+    proxyless: bool = False
+    router: bool = False
+    gateways: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -98,11 +114,16 @@ class Proxy:
         return self.view.outbound.namespace
 
 
-def parse_proxy(node_id: str, metadata: Mapping[str, Any], locality: Locality = NOWHERE) -> Proxy:
-    """The proxy of an xDS node. NodeError if the id has `~` and is not of Istio's grammar, or metadata is misshapen.
+def parse_proxy(
+    node_id: str, metadata: Mapping[str, Any], locality: Locality = NOWHERE, agent: Agent = NOBODY
+) -> Proxy:
+    """The proxy of an xDS node. NodeError if the id has `~` and is not of Istio's grammar, metadata is misshapen, or
+    the `agent` is too old.
 
     A `locality` that says nothing gives way to the metadata's LOCALITY, `region/zone/subzone`.
     """
+    if agent.too_old:
+        raise NodeError(f"node {node_id!r}: {agent.too_old}")
     kind, address, name, namespace = _parse_id(node_id)
     namespace = str(metadata.get("NAMESPACE") or namespace or "default")
     view = ProxyView(
@@ -113,12 +134,33 @@ def parse_proxy(node_id: str, metadata: Mapping[str, Any], locality: Locality = 
             port=_port(node_id, metadata, "OUTBOUND_PORT", OUTBOUND_PORT),
             locality=locality if locality != NOWHERE else Locality.parse(str(metadata.get("LOCALITY") or "")),
             system_ca=str(metadata.get("SYSTEM_CA") or SYSTEM_CA),
+            withheld=agent.withheld,
         ),
         upstreams=tuple(_upstream(node_id, item) for item in _objects(node_id, metadata, "UPSTREAMS")),
         inbound=tuple(_inbound(node_id, item) for item in _objects(node_id, metadata, "INBOUND")),
+        proxyless=_proxyless(node_id, metadata, agent),
+        router=kind in ROUTERS,
     )
+    _refuse_workload(node_id, kind, view)
     _refuse_shared_ports(node_id, view)
     return Proxy(id=node_id, kind=kind, address=address, name=str(metadata.get("NAME") or name), view=view)
+
+
+def _proxyless(node_id: str, metadata: Mapping[str, Any], agent: Agent) -> bool:
+    generator = metadata.get("GENERATOR") or ""
+    if generator not in ("", GRPC):
+        raise NodeError(f"node {node_id!r}: metadata GENERATOR is {generator!r}: give {GRPC!r} or leave it out")
+    found = bool(generator) or agent.is_grpc
+    if found and (metadata.get("UPSTREAMS") or metadata.get("INBOUND")):
+        raise NodeError(f"node {node_id!r}: a gRPC client has no listeners: leave UPSTREAMS and INBOUND out")
+    return found
+
+
+def _refuse_workload(node_id: str, kind: str, view: ProxyView) -> None:
+    """A router has none, so nothing could come of listening for it."""
+    if view.router and (view.inbound or view.upstreams or view.proxyless):
+        told = "INBOUND" if view.inbound else "UPSTREAMS" if view.upstreams else "GENERATOR"
+        raise NodeError(f"node {node_id!r}: metadata {told} is for a client or server of the mesh, not for a {kind}")
 
 
 def _refuse_shared_ports(node_id: str, view: ProxyView) -> None:

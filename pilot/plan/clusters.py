@@ -14,6 +14,7 @@ import attrs
 
 from galley.kinds import destination_rule as kind
 from pilot import ir
+from pilot.model.agent import Feature
 from pilot.model.proxy import Inbound, OutboundView
 from pilot.model.service import Port, Protocol, Service
 from pilot.plan import names
@@ -48,7 +49,7 @@ def _outbound(service: Service, port: Port, subset: str, rule: Policy, view: Out
         http=http,
         **load_balancing(rule.load_balancer),
         locality_weighted=shares(rule, view.locality) is not None,
-        **_connections(pool.tcp or kind.TCPSettings(), pool.http or kind.HTTPSettings(), rule.retry_budget),
+        **_connections(pool.tcp or kind.TCPSettings(), pool.http or kind.HTTPSettings(), _budget_known(rule, view)),
         outlier_detection=_outlier_detection(outlier) if outlier else None,
         healthy_panic_threshold=outlier.min_health_percent if outlier else 0,
         tls=tls(rule.tls, http, view.system_ca),
@@ -124,6 +125,13 @@ def _upgraded(http: ir.UpstreamHttp, settings: kind.HTTPSettings | None) -> ir.U
     if settings and settings.h2_upgrade_policy is kind.H2UpgradePolicy.UPGRADE:
         return ir.UpstreamHttp.HTTP2
     return ir.UpstreamHttp.SAME if settings and settings.use_client_protocol else http
+
+
+def _budget_known(rule: Policy, view: OutboundView) -> kind.RetryBudget | None:
+    """Older Envoys count over the requests under way whatever the interval is to be."""
+    if rule.retry_budget and Feature.RETRY_BUDGET_INTERVAL in view.withheld:
+        return attrs.evolve(rule.retry_budget, budget_interval=None)
+    return rule.retry_budget
 
 
 def _retry_budget(settings: kind.RetryBudget) -> ir.RetryBudget:

@@ -17,6 +17,7 @@ import attrs
 from galley.config import ConfigObject
 from galley.delegates import merge_delegates
 from galley.kinds.destination_rule import DestinationRule
+from galley.kinds.gateway import Gateway
 from galley.kinds.sidecar import Sidecar
 from galley.kinds.virtual_service import VirtualService
 from galley.visibility import exported
@@ -137,6 +138,8 @@ class Index:
     source_labels: frozenset[str]
     """Label keys of clients that some rule asks for; the others can't make two clients differ."""
     sidecars: Mapping[str, tuple[ConfigObject[Sidecar], ...]]
+    gateways: Mapping[str, ConfigObject[Gateway]]
+    """By NAMESPACE/NAME."""
     asks_for_locality: bool
     """Whether some rule makes traffic depend on where the client runs."""
 
@@ -151,6 +154,7 @@ class Index:
             catalog=catalog,
             hosts=hosts,
             sidecars=_by_namespace(config.sidecars),
+            gateways={f"{each.namespace}/{each.name}": each for each in config.gateways},
             routing=routing,
             virtual_services=Rules.of(
                 (rule for rule in routing if applies_to(rule, MESH)), lambda spec: spec.hosts, hosts

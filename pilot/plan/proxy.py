@@ -1,4 +1,4 @@
-"""The plan for a proxy, in the three parts that are shared differently: outbound by all alike, upstreams, inbound.
+"""The plan for a proxy, in the parts that are shared differently: outbound by all alike, upstreams, inbound, gateways.
 
 The entry point of planning, called by `pilot.generate`; pure. Each part is a Plan; what a proxy is told is their union.
 """
@@ -14,6 +14,9 @@ from pilot.plan.client import Client
 from pilot.plan.clusters import inbound_cluster, outbound_clusters, passthrough_cluster
 from pilot.plan.egress import plan_egress
 from pilot.plan.endpoints import load_assignments, needs_dns
+from pilot.plan.gateway_chains import gateway_listener
+from pilot.plan.gateway_routes import gateway_routes
+from pilot.plan.gateways import gateway_ports, selected
 from pilot.plan.index import Index
 from pilot.plan.listeners import inbound_listener, outbound_listener, upstream_listener
 from pilot.plan.reach import reachable, reachable_service, services
@@ -26,13 +29,25 @@ def reduce_view(index: Index, view: ProxyView) -> ProxyView:
     """The view without the labels that no rule asks for, and the place if none does, so that more proxies are equal."""
     kept = tuple((key, value) for key, value in view.outbound.labels if key in index.source_labels)
     place = view.outbound.locality if index.asks_for_locality else NOWHERE
-    view = scoped(index, view)
+    view = attrs.evolve(view, gateways=selected(index, view.outbound.labels)) if view.router else scoped(index, view)
     return attrs.evolve(view, outbound=attrs.evolve(view.outbound, labels=kept, locality=place))
 
 
 def plan_outbound(index: Index, view: OutboundView) -> ir.Plan:
     """Clusters and endpoints of every service, and the listener and routes by host."""
     client = Client(index, view)
+    called = plan_services(index, view)
+    egress = plan_egress(client)
+    default = outbound_listener(view, services(index, view, view.scope.hosts))
+    return attrs.evolve(
+        called,
+        listeners=(default, *egress.listeners),
+        routes=(outbound_routes(client), *egress.routes),
+    )
+
+
+def plan_services(index: Index, view: OutboundView) -> ir.Plan:
+    """Clusters and endpoints of every service that the proxy may call."""
     clusters: list[ir.Cluster] = []
     endpoints: list[ir.LoadAssignment] = []
     for service in reachable(index, view):
@@ -44,13 +59,15 @@ def plan_outbound(index: Index, view: OutboundView) -> ir.Plan:
         endpoints += assignments
     if view.scope.forward_unknown and not view.scope.egress_proxy:
         clusters.append(passthrough_cluster())
-    egress = plan_egress(client)
-    default = outbound_listener(view, services(index, view, view.scope.hosts))
+    return ir.Plan(clusters=tuple(clusters), endpoints=tuple(endpoints))
+
+
+def plan_gateways(index: Index, view: OutboundView, gateways: tuple[str, ...]) -> ir.Plan:
+    """The listeners and routes of a router that these Gateways select."""
+    ports = gateway_ports(index, view, gateways)
     return ir.Plan(
-        clusters=tuple(clusters),
-        endpoints=tuple(endpoints),
-        listeners=(default, *egress.listeners),
-        routes=(outbound_routes(client), *egress.routes),
+        listeners=tuple(found for port in ports if (found := gateway_listener(port))),
+        routes=tuple(found for port in ports for found in gateway_routes(port)),
     )
 
 

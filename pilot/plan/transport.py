@@ -28,7 +28,7 @@ def tls(settings: kind.ClientTLSSettings | None, http: ir.UpstreamHttp, system_c
         crl_file=settings.ca_crl if verified else "",
         certificate_file=settings.client_certificate if mutual else "",
         key_file=settings.private_key if mutual else "",
-        alt_names=tuple(map(_alt_name, settings.subject_alt_names)),
+        alt_names=tuple(map(alt_name, settings.subject_alt_names)),
         sni=settings.sni,
         auto_sni=by_request,
         auto_san=by_request and verified and not settings.subject_alt_names,
@@ -45,7 +45,7 @@ def proxy_protocol(settings: kind.ProxyProtocol | None) -> ir.ProxyProtocol | No
     return ir.ProxyProtocol(settings.version.value) if settings else None
 
 
-def _alt_name(name: str) -> ir.AltName:
+def alt_name(name: str) -> ir.AltName:
     """Of the type that the name looks like: Envoy compares names of one type only."""
     if "://" in name:
         return ir.AltName(ir.AltNameKind.URI, name)

@@ -51,7 +51,7 @@ def node(settings: SidecarSettings) -> dict[str, Any]:
     """envoy.config.core.v3.Node, whose id and metadata are what `pilot.model.proxy.parse_proxy` reads."""
     instance = f"{settings.name}.{settings.namespace}"
     found: dict[str, Any] = {
-        "id": f"sidecar~{settings.address}~{instance}~{settings.dns_domain}",
+        "id": f"{'router' if settings.gateway else 'sidecar'}~{settings.address}~{instance}~{settings.dns_domain}",
         "cluster": f"{settings.service}.{settings.namespace}",
         "metadata": _metadata(settings),
     }
@@ -61,10 +61,10 @@ def node(settings: SidecarSettings) -> dict[str, Any]:
 
 
 def _metadata(settings: SidecarSettings) -> dict[str, Any]:
-    return {
-        "NAME": settings.name,
-        "NAMESPACE": settings.namespace,
-        "LABELS": dict(settings.labels),
+    found = {"NAME": settings.name, "NAMESPACE": settings.namespace, "LABELS": dict(settings.labels)}
+    if settings.gateway:
+        return found
+    return found | {
         "OUTBOUND_ADDRESS": LOOPBACK,
         "OUTBOUND_PORT": settings.outbound_port,
         "INBOUND": _inbound(settings),

@@ -86,11 +86,13 @@ class Listening:
 class SidecarSettings:
     """One sidecar. Port 0 leaves the health or the metrics listener out, and lets Envoy choose its admin port.
 
+    A `gateway` stands beside no workload, and listens where Gateway objects say instead of inbound and outbound.
     `instance` tells apart the proxies of one service on one address; empty means the service's name.
     Raises SettingsError when made with values that can't work.
     """
 
     service: str
+    gateway: bool = False
     namespace: str = "default"
     instance: str = ""
     address: str = "127.0.0.1"
@@ -109,7 +111,7 @@ class SidecarSettings:
     dns_domain: str = "service.consul"
 
     def __attrs_post_init__(self) -> None:
-        for check in (_check_names, _check_address, _check_ports, _check_shared_ports):
+        for check in (_check_names, _check_gateway, _check_address, _check_ports, _check_shared_ports):
             check(self)
 
     @property
@@ -126,9 +128,10 @@ class SidecarSettings:
     def listening(self) -> tuple[Listening, ...]:
         """Whatever the proxy listens on, or might, on its own account or as the control plane will tell it."""
         inbound = (Listening("--inbound-port", self.everywhere, self.inbound_port),) if self.port is not None else ()
+        outbound = () if self.gateway else (Listening("--outbound-port", LOOPBACK, self.outbound_port),)
         return (
             *inbound,
-            Listening("--outbound-port", LOOPBACK, self.outbound_port),
+            *outbound,
             Listening("--admin-port", LOOPBACK, self.admin_port, may_be_off=True),
             Listening("--health-port", self.everywhere, self.health_port, may_be_off=True),
             Listening("--metrics-port", self.everywhere, self.metrics_port, may_be_off=True),
@@ -186,6 +189,14 @@ def _check_names(settings: SidecarSettings) -> None:
             raise SettingsError(option, f"{value!r} is no name", "give one without white space and '~'")
     if "." in settings.namespace:
         raise SettingsError("--namespace", f"{settings.namespace!r} has a dot", "give a single word, as in default")
+
+
+def _check_gateway(settings: SidecarSettings) -> None:
+    """What is for a workload that a gateway does not have."""
+    for option, given in (("--port", settings.port is not None), ("--upstream", bool(settings.upstreams))):
+        if settings.gateway and given:
+            problem = "a gateway stands beside no workload"
+            raise SettingsError(option, problem, "leave it out, or --gateway: Gateway objects say what it listens on")
 
 
 def _check_address(settings: SidecarSettings) -> None:

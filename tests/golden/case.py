@@ -1,7 +1,8 @@
 """One golden case: what a mesh and its configuration are, and what one proxy is told of it, at both borders.
 
 The folder's `input.yaml` holds `services` (the form of a static file, and what only other platforms tell: an endpoint's
-`health`, and a name as its address), `config` (Istio documents) and `proxy` (the node's metadata, in small letters).
+`health`, and a name as its address), `config` (Istio documents) and `proxy` (the node's metadata, in small letters,
+and its `kind` where it is no sidecar).
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ from pilot.model.service import Endpoint, Health, Locality, Port, Protocol, Serv
 from pilot.model.service import labels as sorted_labels
 from pilot.model.snapshot import Snapshot
 from pilot.plan.index import Index
-from pilot.plan.proxy import plan_inbound, plan_outbound, plan_upstreams, reduce_view
+from pilot.plan.proxy import (
+    plan_gateways,
+    plan_inbound,
+    plan_outbound,
+    plan_services,
+    plan_upstreams,
+    reduce_view,
+)
+from pilot.plan.proxyless import plan_proxyless
 from pilot.xds.resource import CDS, EDS, LDS, RDS
 from tests.golden.plain import plain
 
@@ -77,8 +86,9 @@ def load(folder: Path) -> Case:
     services = [_service(**each) for each in document.body.get("services", ())]
     config = Config.of(_object(each) for each in document.body.get("config", ()))
     metadata = {key.upper(): value for key, value in document.body.get("proxy", {}).items()}
+    node = f"{metadata.pop('KIND', 'sidecar')}~127.0.0.1~proxy.default~local"
     catalog = Catalog({service.key: service for service in services})
-    return Case(Snapshot(catalog, config), parse_proxy("proxy", metadata).view)
+    return Case(Snapshot(catalog, config), parse_proxy(node, metadata).view)
 
 
 def expected(folder: Path) -> dict[str, str]:
@@ -96,16 +106,27 @@ def plan(case: Case) -> ir.Plan:
     """All that the proxy is told, each type sorted by name."""
     index = Index.of(case.snapshot)
     view = reduce_view(index, case.view)
-    parts = (
-        plan_outbound(index, view.outbound),
-        plan_upstreams(index, view.outbound, view.upstreams),
-        plan_inbound(index, view.outbound.namespace, view.inbound),
-    )
+    parts = _parts(index, view)
     return ir.Plan(
         clusters=tuple(sorted((each for part in parts for each in part.clusters), key=lambda each: each.name)),
         endpoints=tuple(sorted((each for part in parts for each in part.endpoints), key=lambda each: each.cluster)),
         listeners=tuple(sorted((each for part in parts for each in part.listeners), key=lambda each: each.name)),
+        api_listeners=tuple(
+            sorted((each for part in parts for each in part.api_listeners), key=lambda each: each.name)
+        ),
         routes=tuple(sorted((each for part in parts for each in part.routes), key=lambda each: each.name)),
+    )
+
+
+def _parts(index: Index, view: ProxyView) -> tuple[ir.Plan, ...]:
+    if view.router:
+        return (plan_services(index, view.outbound), plan_gateways(index, view.outbound, view.gateways))
+    if view.proxyless:
+        return (plan_proxyless(index, view.outbound),)
+    return (
+        plan_outbound(index, view.outbound),
+        plan_upstreams(index, view.outbound, view.upstreams),
+        plan_inbound(index, view.outbound.namespace, view.inbound),
     )
 
 

@@ -1,9 +1,9 @@
 """The resources of golden cases as one bootstrap that Envoy can judge without a control plane.
 
 Envoy's validation speaks to nobody, so what would come by ADS is put where it is used: a load assignment into its
-cluster, a route configuration into its listener. It reads the files that are named, so those of the tests stand in for
-a proxy's. All else stays as it is served. Cases share one Envoy, so each case's
-clusters and listeners get its name in front and every listener a port of its own.
+cluster, a route configuration into its listener. What only gRPC clients ask for is left out. It reads
+the files that are named, so those of the tests stand in for a proxy's. All else stays as it is served. Cases share one
+Envoy, so each case's clusters and listeners get its name in front and every listener a port of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ def bootstrap(cases: Mapping[str, Resources], files: Mapping[str, str] | None = 
     listeners = [_named(case, each) for case, resources in cases.items() for each in _listeners(resources)]
     for listener in listeners:
         listener["address"]["socket_address"]["port_value"] = next(ports)
-    return {"static_resources": {"clusters": _with_files(clusters, files or {}), "listeners": listeners}}
+    return {
+        "static_resources": {
+            "clusters": _with_files(clusters, files or {}),
+            "listeners": _with_files(listeners, files or {}),
+        }
+    }
 
 
 def _with_files(value: Any, files: Mapping[str, str]) -> Any:
@@ -52,7 +57,7 @@ def _clusters(resources: Resources) -> Iterator[dict[str, Any]]:
 
 def _listeners(resources: Resources) -> Iterator[dict[str, Any]]:
     routes = {each["name"]: each for each in resources["routes"]}
-    for listener in copy.deepcopy(resources["listeners"]):
+    for listener in copy.deepcopy([each for each in resources["listeners"] if "api_listener" not in each]):
         for chain in listener["filter_chains"]:
             for each in chain["filters"]:
                 manager = each["typed_config"]

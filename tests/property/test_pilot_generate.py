@@ -51,6 +51,7 @@ LABELS: tuple[Labels, ...] = ((), (("version", "v1"),), (("app", "shop"), ("vers
 VIEWS = (
     ProxyView(),
     ProxyView(OutboundView("shop", LABELS[2], locality=Locality("eu", "eu-1"))),
+    ProxyView(OutboundView("shop", LABELS[2], locality=Locality("eu", "eu-1")), proxyless=True),
     ProxyView(
         OutboundView(labels=LABELS[1]),
         upstreams=(Upstream("web", 80, 9001), Upstream("api.example", 8080, 9002), Upstream("absent", 1, 9003)),

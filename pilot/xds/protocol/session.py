@@ -165,10 +165,12 @@ class Session(ABC, Generic[Q, C, R]):
 
     def _routes_are_asked_for(self, latest: Resources) -> bool:
         """A listener that moved to other routes warms until they are there, and meanwhile the old one serves on."""
-        if LDS not in self._channels:
+        wanted = self._channels.get(LDS)
+        if wanted is None:
             return True
         listeners, routes = latest.get(LDS, cache.EMPTY[LDS]), latest.get(RDS, cache.EMPTY[RDS])
-        needed = [name for name in cache.references(listeners) if name in routes.resources]
+        theirs = _needed(listeners, wanted.names.within(listeners.resources))
+        needed = [name for name in theirs if name in routes.resources]
         channel = self._channels.get(RDS)
         return not needed or (channel is not None and all(map(channel.names.covers, needed)))
 

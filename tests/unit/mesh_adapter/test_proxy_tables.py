@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mesh_adapter.proxy_tables import ROWS, Filter, ProxyDump, cluster_parts
+from mesh_adapter.proxy_tables import ROWS, Filter, ProxyDump, cluster_parts, listener_rows
 from tests.unit.mesh_adapter.envoy_dump import DUMP
 
 
@@ -60,6 +60,12 @@ def test_routes_with_the_virtual_service_behind_them(dump: ProxyDump) -> None:
         [*where, "/*", "", "-"],
         [*where, "/*", "", "503 direct"],
     ]
+
+
+def test_a_listener_of_a_grpc_client_is_shown_by_its_target() -> None:
+    manager = {"@type": "…HttpConnectionManager", "rds": {"route_config_name": "web.example:80"}}
+    listener = {"name": "web.example:80", "api_listener": {"api_listener": manager}}
+    assert listener_rows(listener) == [["web.example:80", "-", "-", "ALL", "Route: web.example:80"]]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from galley.kinds.destination_rule import OutlierDetection, TrafficPolicy
 from pilot import ir
-from pilot.discovery import Discovery, Subscription
+from pilot.discovery import Discovery, Subscription, agent_of
 from pilot.model.proxy import NodeError
 from pilot.model.service import Locality
 from pilot.plan import proxy as planning
@@ -170,3 +170,16 @@ def test_proxies_in_different_places_are_told_differently_where_places_matter(di
     assert told[0][EDS] is not told[1][EDS]
     assert told[0][CDS] is told[1][CDS] or told[0][CDS].version == told[1][CDS].version
     assert discovery.resources_for(node().id, {}, NodeLocality("us")) == told[1]
+
+
+def test_an_envoy_that_is_too_old_is_refused_when_it_connects(discovery: Discovery) -> None:
+    with pytest.raises(NodeError, match="the oldest that is served is"):
+        discovery.connect(attrs.evolve(node(), user_agent_name="envoy", user_agent_version="1.30.0"))
+
+
+def test_a_grpc_client_is_told_its_targets_whoever_asks_for_it(discovery: Discovery) -> None:
+    caller = Node("caller", user_agent_name="gRPC C-core linux Python", user_agent_version="1.85.3")
+    discovery.publish(snapshot(WEB))
+    stream = Stream(discovery, caller)
+    assert stream.names(LDS) == ["web.example:80"]
+    assert discovery.resources_for("caller", {}, agent=agent_of(caller)) == stream.subscription.resources()

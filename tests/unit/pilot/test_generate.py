@@ -5,8 +5,9 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from galley.config import Config
+from galley.config import Config, ConfigObject
 from galley.kinds.destination_rule import Subset
+from galley.kinds.gateway import Gateway, Server, ServerPort
 from galley.kinds.virtual_service import HTTPMatchRequest, HTTPRoute
 from pilot.generate import Generator
 from pilot.model.catalog import Catalog
@@ -18,6 +19,7 @@ from tests.unit.pilot.plan.world import destination_rule, endpoint, service, sna
 
 PLAIN = ProxyView()
 WITH_INBOUND = ProxyView(inbound=(Inbound(8080),))
+PROXYLESS = ProxyView(proxyless=True)
 WEB = service("web.example", endpoints=[endpoint("10.0.0.1")])
 API = service("api.example", endpoints=[endpoint("10.0.0.9")])
 RULE = destination_rule("web.example", subsets=(Subset("v1"),))
@@ -173,6 +175,22 @@ def test_a_view_with_upstreams_has_their_listeners_and_routes_beside_the_others(
     assert list(found[RDS].resources) == ["15001", "web.example:80"]
 
 
+def test_a_grpc_client_is_told_its_targets_and_no_listener_to_open(generator: Generator) -> None:
+    found = generator.resources(PROXYLESS)
+    assert list(found[LDS].resources) == list(found[RDS].resources) == ["api.example:80", "web.example:80"]
+
+
+def test_a_change_of_endpoints_alone_reaches_a_grpc_client_alone(generator: Generator) -> None:
+    before, encoded = generator.resources(PROXYLESS), generator.encoded
+    generator.update(with_endpoints(endpoint("10.0.0.1"), endpoint("10.0.0.2")))
+    after = generator.resources(PROXYLESS)
+    assert same_sets(before, after) == {CDS, LDS, RDS}
+    assert generator.encoded - encoded == 4  # two clusters, each for the client and for the Envoy beside it
+    whole = Generator()
+    whole.update(with_endpoints(endpoint("10.0.0.1"), endpoint("10.0.0.2")))
+    assert whole.resources(PROXYLESS)[EDS].version == after[EDS].version
+
+
 def test_a_view_that_was_forgotten_is_made_again_when_asked_for(generator: Generator) -> None:
     before = generator.resources(PLAIN)
     generator.forget(PLAIN)
@@ -213,3 +231,28 @@ def test_a_forgotten_view_costs_nothing_any_more(generator: Generator) -> None:
     encoded = generator.encoded
     generator.update(with_endpoints(endpoint("10.0.0.3")))
     assert generator.encoded == encoded
+
+
+def test_a_router_shares_what_is_encoded_of_services_and_listens_as_gateways_say(generator: Generator) -> None:
+    before = generator.encoded
+    server = Server(ServerPort(80, "HTTP", "http"), hosts=("*",))
+    edge = ConfigObject("Gateway", "default", "edge", Gateway((server,)))
+    generator.update(snapshot(WEB, API, RULE, edge))
+    found = generator.resources(ProxyView(OutboundView(labels=(("any", "label"),)), router=True))
+    plain = generator.resources(PLAIN)
+    assert generator.encoded == before + 2
+    assert list(found[LDS].resources) == ["0.0.0.0_80"]
+    assert list(found[RDS].resources) == ["http.80"]
+    for type_url in (CDS, EDS):
+        assert found[type_url].version == plain[type_url].version
+
+
+def test_a_router_is_told_of_endpoints_that_change() -> None:
+    generator = Generator()
+    router = ProxyView(router=True)
+    generator.update(BEFORE)
+    before = generator.resources(router)
+    generator.update(with_endpoints(endpoint("10.0.0.2")))
+    after = generator.resources(router)
+    assert same_sets(before, after) == ALL - {EDS}
+    assert after[LDS].resources == {}

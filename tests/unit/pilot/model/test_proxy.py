@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pilot.model.agent import Agent
 from pilot.model.proxy import Inbound, NodeError, OutboundView, ProxyView, Upstream, parse_proxy
 from pilot.model.service import Locality, Protocol
 
@@ -21,6 +22,24 @@ def test_an_id_of_istios_grammar_says_kind_address_name_and_namespace() -> None:
 def test_a_name_may_have_dots_and_the_namespace_is_behind_the_last() -> None:
     proxy = parse_proxy("router~::1~web.v1.shop~domain", {})
     assert (proxy.kind, proxy.address, proxy.name, proxy.namespace) == ("router", "::1", "web.v1", "shop")
+
+
+@pytest.mark.parametrize(("kind", "router"), [("sidecar", False), ("router", True), ("ingress", True)])
+def test_a_router_is_known_by_its_type(kind: str, router: bool) -> None:
+    assert parse_proxy(f"{kind}~10.0.0.1~edge.default~domain", {}).view.router is router
+
+
+@pytest.mark.parametrize(
+    ("metadata", "named"),
+    [
+        ({"INBOUND": [{"port": 8080}]}, "INBOUND"),
+        ({"UPSTREAMS": [{"host": "db", "bindPort": 9191}]}, "UPSTREAMS"),
+        ({"GENERATOR": "grpc"}, "GENERATOR"),
+    ],
+)
+def test_a_router_has_no_workload_to_listen_for(metadata: dict[str, Any], named: str) -> None:
+    with pytest.raises(NodeError, match=f"metadata {named} is for a client or server of the mesh, not for a router"):
+        parse_proxy("router~10.0.0.1~edge.default~domain", metadata)
 
 
 def test_a_plain_id_is_a_sidecar_of_the_default_namespace() -> None:
@@ -130,3 +149,39 @@ def test_a_place_is_what_the_node_says_else_what_its_metadata_say() -> None:
 def test_a_host_may_keep_its_authorities_elsewhere() -> None:
     assert parse_proxy("a", {}).view.outbound.system_ca == "/etc/ssl/certs/ca-certificates.crt"
     assert parse_proxy("a", {"SYSTEM_CA": "/etc/pki/ca.pem"}).view.outbound.system_ca == "/etc/pki/ca.pem"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "agent"),
+    [({"GENERATOR": "grpc"}, Agent()), ({}, Agent("gRPC Go", "1.80.0")), ({}, Agent("grpc-java"))],
+)
+def test_a_grpc_client_is_told_by_its_metadata_or_its_name(metadata: dict[str, Any], agent: Agent) -> None:
+    assert parse_proxy("caller", metadata, agent=agent).view.proxyless
+    assert not parse_proxy("caller", {}, agent=Agent("envoy", "1.40.0")).view.proxyless
+
+
+@pytest.mark.parametrize(
+    ("metadata", "named"),
+    [
+        ({"GENERATOR": "event"}, "GENERATOR is 'event': give 'grpc' or leave it out"),
+        ({"GENERATOR": ["grpc"]}, "GENERATOR is"),
+        ({"GENERATOR": "grpc", "INBOUND": [{"port": 80}]}, "a gRPC client has no listeners"),
+        ({"GENERATOR": "grpc", "UPSTREAMS": [{"host": "a", "bindPort": 9191}]}, "a gRPC client has no listeners"),
+    ],
+)
+def test_what_a_grpc_client_can_not_be_given_is_refused(metadata: dict[str, Any], named: str) -> None:
+    with pytest.raises(NodeError, match=named):
+        parse_proxy("caller", metadata)
+
+
+def test_a_program_that_is_too_old_is_refused_by_name() -> None:
+    with pytest.raises(NodeError, match=r"'web-1': Envoy 1\.37\.0 is too old: the oldest that is served is 1\.38"):
+        parse_proxy("web-1", {}, agent=Agent("envoy", "1.37.0"))
+
+
+def test_versions_that_are_told_the_same_have_equal_views() -> None:
+    views = {
+        version: parse_proxy("a", {}, agent=Agent("envoy", version)).view for version in ("1.38.3", "1.39.1", "1.40.0")
+    }
+    assert views["1.39.1"] == views["1.40.0"] == parse_proxy("a", {}).view
+    assert views["1.38.3"].outbound.withheld

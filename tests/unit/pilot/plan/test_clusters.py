@@ -23,6 +23,7 @@ from galley.kinds.destination_rule import (
     TrafficPolicy,
 )
 from pilot import ir
+from pilot.model.agent import Feature
 from pilot.model.proxy import Inbound, OutboundView
 from pilot.model.service import Locality, Port, Protocol
 from pilot.plan.clusters import UNLIMITED, inbound_cluster, outbound_clusters, resolved_by_proxy, upstream_http
@@ -181,6 +182,13 @@ def test_a_retry_budget_leaves_to_envoy_what_it_does_not_say() -> None:
     assert planned(TrafficPolicy(retry_budget=RetryBudget())).circuit_breakers.retry_budget == ir.RetryBudget()
     said = planned(TrafficPolicy(retry_budget=RetryBudget(5.0, 2, timedelta(seconds=1))))
     assert said.circuit_breakers.retry_budget == ir.RetryBudget(5.0, 2, timedelta(seconds=1))
+
+
+def test_the_interval_of_a_retry_budget_is_withheld_from_an_envoy_that_does_not_know_it() -> None:
+    rule = destination_rule(traffic_policy=TrafficPolicy(retry_budget=RetryBudget(5.0, 2, timedelta(seconds=1))))
+    view = OutboundView(withheld=frozenset({Feature.RETRY_BUDGET_INTERVAL}))
+    (found,) = outbound_clusters(service(), [rule], view)
+    assert found.circuit_breakers.retry_budget == ir.RetryBudget(5.0, 2)
 
 
 def test_weights_of_localities_count_only_for_clients_that_they_are_about() -> None:

@@ -79,6 +79,15 @@ def test_it_listens_on_all_addresses_of_the_family_that_peers_use(address: str, 
         assert listener["address"]["socket_address"]["address"] == everywhere
 
 
+def test_a_gateway_is_a_router_that_says_what_selectors_see() -> None:
+    settings = SidecarSettings(service="edge", gateway=True, address="10.0.0.9", labels=(("istio", "ingressgateway"),))
+    found = bootstrap(settings)["node"]
+    assert found["id"] == "router~10.0.0.9~edge.default~service.consul"
+    assert set(found["metadata"]) == {"NAME", "NAMESPACE", "LABELS"}
+    proxy = parse_proxy(found["id"], found["metadata"])
+    assert proxy.view == ProxyView(OutboundView(labels=(("istio", "ingressgateway"),)), router=True)
+
+
 def test_a_client_takes_nothing_in() -> None:
     node = bootstrap(CLIENT)["node"]
     assert parse_proxy(node["id"], node["metadata"]).view.inbound == ()

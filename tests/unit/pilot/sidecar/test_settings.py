@@ -101,6 +101,19 @@ def test_a_value_that_can_not_work_names_its_option_and_the_mend(values: dict[st
         SidecarSettings(**{"service": "web"} | values)
 
 
+@pytest.mark.parametrize(
+    ("values", "option"), [({"port": 8080}, "--port"), ({"upstreams": (Upstream("db", 80, 8081),)}, "--upstream")]
+)
+def test_a_gateway_stands_beside_no_workload(values: dict[str, Any], option: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{option}: a gateway stands beside no workload: leave it out"):
+        SidecarSettings("edge", gateway=True, **values)
+
+
+def test_a_gateway_has_no_port_for_calls() -> None:
+    options = [each.option for each in SidecarSettings("edge", gateway=True, outbound_port=15000).listening]
+    assert options == ["--admin-port", "--health-port", "--metrics-port"]
+
+
 def test_ports_that_are_off_or_unused_are_not_shared() -> None:
     SidecarSettings("web", admin_port=0, health_port=0, metrics_port=0)
     SidecarSettings("web", outbound_port=15006)

@@ -352,6 +352,27 @@ def test_19_on_separate_streams_a_removal_waits_for_nobody(variant: str) -> None
 
 
 @BOTH
+def test_a_cluster_goes_when_the_listeners_that_the_client_asked_for_have_their_routes(variant: str) -> None:
+    """A gRPC client names the one it calls; the routes of others are no concern of its."""
+    listeners = (listener("l", 1, ["r"]), listener("other", 1, ["q"]))
+    rest = (cluster("a"), *listeners, route("r"), route("q"))
+    (
+        Conversation(variant, state(cluster("b"), *rest))
+        << asks(LDS, "l")
+        >> told(LDS, ["l"], everything=["l"])
+        << acks(LDS)
+        << asks(RDS, "r")
+        >> told(RDS, ["r"])
+        << acks(RDS)
+        << asks(CDS, "a", "b")
+        >> told(CDS, ["a", "b"], everything=["a", "b"])
+        << acks(CDS)
+        << state(*rest)
+        >> told(CDS, removed=["b"], everything=["a"])
+    )
+
+
+@BOTH
 @STREAMS
 @WILD
 def test_a_change_waits_for_the_answer_to_the_one_before_and_the_last_one_counts(

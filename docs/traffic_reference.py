@@ -1,0 +1,177 @@
+"""Writes docs/reference/traffic.md: every field of every configuration kind, from the registry and the golden cases.
+
+`make docs` writes the page; `tests/unit/test_traffic_reference.py` holds that it is what this would write. A row names
+a field's type, its default, whether it works, and the golden cases (tests/golden/CASE) that show what it becomes in
+Envoy: each holds the input, the IR and Envoy's configuration, which a real Envoy accepted.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import sys
+import types
+import typing
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import yaml
+
+from galley.decode import wire_name
+from galley.kind import KINDS, Kind
+from galley.schema import Deprecated, NotYet, OneOf
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "reference" / "traffic.md"
+GOLDEN = ROOT / "tests" / "golden"
+MOST_CASES = 4
+_SCALARS = {
+    str: "string",
+    int: "integer",
+    bool: "boolean",
+    float: "number",
+    bytes: "bytes",
+    datetime.timedelta: "duration",
+}
+
+Uses = Mapping[tuple[str, str], list[str]]
+"""Golden cases by kind and path without list positions and map keys: `("VirtualService", "http.route.weight")`."""
+
+
+@attrs.frozen
+class Row:
+    path: str
+    type: str
+    default: str
+    state: str
+
+
+def page() -> str:
+    """The whole page."""
+    uses = _uses()
+    parts = [_HEAD]
+    for kind in sorted(KINDS, key=lambda each: each.name):
+        parts.append(f"\n## {kind.name}\n\n`{'`, `'.join(kind.api_versions)}`\n")
+        parts.append("\n| field | type | default | state and golden cases |\n|---|---|---|---|\n")
+        parts += [f"| `{row.path}` | {row.type} | {row.default} | {row.state} |\n" for row in rows(kind, uses)]
+    return "".join(parts)
+
+
+_HEAD = """# Configuration kinds, field by field
+
+Written by `make docs` from the kind registry; do not edit. A field *works*, or a document that uses it is *refused*
+with the reason: nothing is silently ignored. *Read and checked* is what no case of its own shows: it works as the
+same field does elsewhere, or a check refuses it with the reason. The cases are folders below `tests/golden/`, each with
+the input, the plan and the Envoy configuration that it becomes; a real Envoy accepts every one of them. Behaviour on
+the wire is shown by `tests/e2e/test_routes.py`, `test_policies.py`, `test_tcp.py` and `test_traffic_*.py`.
+"""
+
+
+def rows(kind: Kind[Any], uses: Uses) -> Iterator[Row]:
+    """Rows of one kind, in the order of the classes; a message is walked through where it stands first."""
+    yield from _message_rows(kind, kind.spec, "", uses, {})
+
+
+def _message_rows(
+    kind: Kind[Any], message: type[Any], prefix: str, uses: Uses, known: dict[type[Any], str]
+) -> Iterator[Row]:
+    hints = typing.get_type_hints(message, include_extras=True)
+    for attribute in attrs.fields(message):
+        annotation = hints[attribute.name]
+        marks = {type(mark): mark for mark in getattr(annotation, "__metadata__", ())}
+        path = f"{prefix}{wire_name(attribute.name, annotation)}"
+        inner, shown = _type(annotation)
+        refused = NotYet in marks and not marks[NotYet].values
+        first = known.setdefault(inner, path) if inner is not None and not refused else path
+        state = _state(kind, path, marks, uses)
+        yield Row(path, shown, _default(attribute.default), state if first == path else f"{state}; as `{first}`")
+        if inner is not None and not refused and first == path:
+            yield from _message_rows(kind, inner, f"{path}.", uses, known)
+
+
+def _state(kind: Kind[Any], path: str, marks: Mapping[type[Any], Any], uses: Uses) -> str:
+    refused: NotYet | None = marks.get(NotYet)
+    if refused is not None and not refused.values:
+        return "refused" + refused.reason
+    cases = uses.get((kind.name, path), [])
+    parts = ["works" if cases else "read and checked"]
+    if Deprecated in marks:
+        parts.append(f"deprecated, use {marks[Deprecated].instead}")
+    if OneOf in marks:
+        parts.append(f"one of `{marks[OneOf].group}`")
+    if refused is not None:
+        values = ", ".join(value.name for value in refused.values)
+        parts.append(f"refused: {values}{refused.reason}")
+    more = f" and {len(cases) - MOST_CASES} more" if len(cases) > MOST_CASES else ""
+    names = ", ".join(f"`{case}`" for case in cases[:MOST_CASES])
+    return "; ".join(parts) + (f": {names}{more}" if names else "")
+
+
+def _type(annotation: Any) -> tuple[type[Any] | None, str]:
+    """The message class inside, if there is one, and what to call the type."""
+    annotation = _bare(annotation)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
+        return _repeated(_bare(arguments[0]))
+    if isinstance(annotation, type):
+        if attrs.has(annotation):
+            return annotation, annotation.__name__
+        if issubclass(annotation, enum.Enum):
+            return None, " \\| ".join(member.name for member in annotation)
+        return None, _SCALARS.get(annotation, annotation.__name__)
+    return None, str(annotation)
+
+
+def _repeated(item: Any) -> tuple[type[Any] | None, str]:
+    pair = typing.get_args(item)
+    if typing.get_origin(item) is tuple and len(pair) == 2:
+        inner, shown = _type(pair[1])
+        return inner, f"map of {shown}"
+    inner, shown = _type(item)
+    return inner, f"list of {shown}"
+
+
+def _bare(annotation: Any) -> Any:
+    """Without marks and without None: a wrapper, a message and a oneof's member are what they hold."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _bare(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return _bare(next(each for each in typing.get_args(annotation) if each is not type(None)))
+    return annotation
+
+
+def _default(value: Any) -> str:
+    if value in (None, (), "", attrs.NOTHING):
+        return ""
+    return f"`{value.name if isinstance(value, enum.Enum) else value}`"
+
+
+def _uses() -> Uses:
+    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for case in sorted(GOLDEN.glob("*/input.yaml")):
+        for document in (yaml.safe_load(case.read_text()) or {}).get("config") or []:
+            for path in _paths(document.get("spec") or {}, ""):
+                found[document["kind"], path].add(case.parent.name)
+    return {key: sorted(cases) for key, cases in found.items()}
+
+
+def _paths(data: Any, prefix: str) -> Iterator[str]:
+    """Paths of all that is said; a map's keys are passed over, since `headers.x-user.exact` is `headers.exact`."""
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield f"{prefix}{key}"
+            yield from _paths(value, f"{prefix}{key}.")
+            yield from _paths(value, prefix)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _paths(value, prefix)
+
+
+if __name__ == "__main__":
+    text = page()
+    if "--check" in sys.argv:
+        sys.exit(PAGE.read_text() != text)
+    PAGE.write_text(text)

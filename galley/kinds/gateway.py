@@ -1,0 +1,107 @@
+"""Gateway and its messages (networking.istio.io, gateway.proto): what proxies at the edge of the mesh listen on.
+
+Data only: read by planning, built by `galley.decode` from the annotations.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import attrs
+
+from galley.schema import NotYet, UInt32
+
+
+class ServerTLSmode(enum.Enum):
+    """Who ends TLS, and whether clients show certificates. Istio's default is to pass connections on as they are."""
+
+    PASSTHROUGH = "PASSTHROUGH"
+    SIMPLE = "SIMPLE"
+    MUTUAL = "MUTUAL"
+    AUTO_PASSTHROUGH = "AUTO_PASSTHROUGH"
+    ISTIO_MUTUAL = "ISTIO_MUTUAL"
+    OPTIONAL_MUTUAL = "OPTIONAL_MUTUAL"
+
+
+class TLSProtocol(enum.Enum):
+    """A version of TLS; AUTO leaves the end of the range to Envoy: 1.2 is its lowest, 1.3 its highest."""
+
+    TLS_AUTO = "TLS_AUTO"
+    TLSV1_0 = "TLSV1_0"
+    TLSV1_1 = "TLSV1_1"
+    TLSV1_2 = "TLSV1_2"
+    TLSV1_3 = "TLSV1_3"
+
+
+_NO_SECRETS = NotYet(why="secrets are not distributed to proxies yet; name files on the gateway's host instead")
+_NO_IDENTITY = NotYet(
+    (ServerTLSmode.ISTIO_MUTUAL, ServerTLSmode.AUTO_PASSTHROUGH),
+    "proxies have no certificates of the mesh's own yet, by which peers and networks would know each other",
+)
+
+
+@attrs.frozen
+class ServerPort:
+    """A port that a gateway listens on."""
+
+    number: UInt32 = 0
+    protocol: str = ""
+    name: str = ""
+    target_port: UInt32 = 0
+
+
+@attrs.frozen
+class TLSCertificate:
+    """One of several certificates of a server, as files of the gateway's host."""
+
+    server_certificate: str = ""
+    private_key: str = ""
+    ca_certificates: Annotated[
+        str, NotYet(why="clients are verified alike whichever certificate they are shown; use that of the server")
+    ] = ""
+
+
+@attrs.frozen
+class ServerTLSSettings:
+    """TLS of a server. Files are those of the gateway's host."""
+
+    https_redirect: bool = False
+    mode: Annotated[ServerTLSmode, _NO_IDENTITY] = ServerTLSmode.PASSTHROUGH
+    server_certificate: str = ""
+    private_key: str = ""
+    ca_certificates: str = ""
+    ca_crl: str = ""
+    credential_name: Annotated[str, _NO_SECRETS] = ""
+    credential_names: Annotated[tuple[str, ...], _NO_SECRETS] = ()
+    ca_cert_credential_name: Annotated[str, _NO_SECRETS] = ""
+    tls_certificates: tuple[TLSCertificate, ...] = ()
+    subject_alt_names: tuple[str, ...] = ()
+    verify_certificate_spki: tuple[str, ...] = ()
+    verify_certificate_hash: tuple[str, ...] = ()
+    min_protocol_version: TLSProtocol = TLSProtocol.TLS_AUTO
+    max_protocol_version: TLSProtocol = TLSProtocol.TLS_AUTO
+    cipher_suites: tuple[str, ...] = ()
+    insecure_skip_verify: Annotated[
+        bool | None, NotYet(why="clients that show a certificate are always verified; use mode SIMPLE to ask for none")
+    ] = None
+
+
+@attrs.frozen
+class Server:
+    """A port, the hosts that it is for, and how connections to it are secured."""
+
+    port: ServerPort | None = None
+    bind: str = ""
+    hosts: tuple[str, ...] = ()
+    tls: ServerTLSSettings | None = None
+    default_endpoint: Annotated[str, NotYet(why="say where traffic goes by a VirtualService for the gateway")] = ""
+    name: str = ""
+
+
+@attrs.frozen
+class Gateway:
+    """What the proxies that carry all labels of `selector` listen on; all gateway proxies where it has none."""
+
+    servers: tuple[Server, ...] = ()
+    selector: tuple[tuple[str, str], ...] = ()
