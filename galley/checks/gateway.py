@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from galley.checks.protocol import is_http, refuse_protocol
 from galley.checks.server_tls import check_server_tls
-from galley.checks.values import check_dns_label, check_host, check_port
+from galley.checks.values import check_dns_label, check_host, check_port, is_ip
 from galley.document import Path
 from galley.finding import Finding
 from galley.kinds.gateway import Gateway, Server, ServerPort, ServerTLSSettings
@@ -59,9 +58,7 @@ def _bind(bind: str, path: Path) -> Iterator[Finding]:
     if bind.startswith(("unix:", "/", "@")):
         yield Finding(path, "is a Unix domain socket, which is not listened on", "bind to an IP address")
         return
-    try:
-        ipaddress.ip_address(bind or "0.0.0.0")
-    except ValueError:
+    if bind and not is_ip(bind):
         yield Finding(path, f"{bind!r} is not an IP address", "bind to an address of the gateway's host")
 
 

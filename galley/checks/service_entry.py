@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from galley.checks.protocol import is_http, is_known, refuse_protocol
-from galley.checks.values import check_dns_label, check_host, check_port
+from galley.checks.values import check_dns_label, check_host, check_port, is_ip
 from galley.checks.workload_entry import UNIX, check_endpoint
 from galley.document import Path
 from galley.finding import Finding
@@ -135,7 +135,7 @@ def _endpoints(spec: ServiceEntry, path: Path) -> Iterator[Finding]:
 
 
 def _kind_of_address(spec: ServiceEntry, address: str, path: Path) -> Iterator[Finding]:
-    if spec.resolution is Resolution.STATIC and address and not address.startswith(UNIX) and not _is_ip(address):
+    if spec.resolution is Resolution.STATIC and address and not address.startswith(UNIX) and not is_ip(address):
         yield Finding(path, f"{address!r} is not an IP address", "use resolution DNS for names")
     elif spec.resolution in _BY_DNS and address.startswith(UNIX):
         yield Finding(path, "is a Unix domain socket, which DNS does not resolve", "use resolution STATIC")
@@ -155,11 +155,3 @@ def check_selector(labels: tuple[tuple[str, str], ...], path: Path) -> Iterator[
     for key, value in labels:
         if not key or "*" in key or "*" in value:
             yield Finding((*path, "labels"), f"{key!r}: {value!r} is no label", "write a name, and a value without '*'")
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

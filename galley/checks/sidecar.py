@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from galley.checks.connection_pool import check_connection_pool
 from galley.checks.protocol import is_http, refuse_protocol, spoken
 from galley.checks.service_entry import check_selector
-from galley.checks.values import check_dns_label, check_host, check_port, check_port_selector
+from galley.checks.values import check_dns_label, check_host, check_port, check_port_selector, is_ip
 from galley.document import Path
 from galley.finding import Finding
 from galley.kinds.sidecar import IstioEgressListener, IstioIngressListener, OutboundMode, Sidecar, SidecarPort
@@ -61,7 +60,7 @@ def _own_port(port: SidecarPort | None, seen: set[int], path: Path) -> Iterator[
 def _bind(bind: str, path: Path) -> Iterator[Finding]:
     if bind.startswith(UNIX):
         yield Finding(path, "is a Unix domain socket, which is not listened on", "bind to an IP address")
-    elif bind and not _is_ip(bind):
+    elif bind and not is_ip(bind):
         yield Finding(path, f"{bind!r} is not an IP address", "bind to an address of the proxy's host")
 
 
@@ -147,11 +146,3 @@ def _policy(spec: Sidecar, path: Path) -> Iterator[Finding]:
     if policy.egress_proxy.port is None:
         yield Finding((*here, "port"), "is missing", "say which port of the host takes the traffic")
     yield from check_port_selector(policy.egress_proxy.port, (*here, "port"))
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -49,8 +49,13 @@ def check_host(host: str, path: Path, *, wildcard: bool) -> Iterator[Finding]:
 def _is_host(host: str) -> bool:
     if len(host) <= 253 and all(_HOST_LABEL.fullmatch(part) for part in host.split(".")):
         return True
+    return is_ip(host)
+
+
+def is_ip(text: str) -> bool:
+    """Whether it is an IP address, of either version."""
     try:
-        ipaddress.ip_address(host)
+        ipaddress.ip_address(text)
     except ValueError:
         return False
     return True

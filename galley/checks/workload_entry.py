@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection, Iterator
 
-from galley.checks.values import check_host, check_port
+from galley.checks.values import check_host, check_port, is_ip
 from galley.document import Path
 from galley.finding import Finding
 from galley.kinds.workload_entry import WorkloadEntry
@@ -57,7 +56,7 @@ def _address(entry: WorkloadEntry, path: Path) -> Iterator[Finding]:
             yield Finding(here, f"{entry.address!r} is not an absolute path", "write unix:///path/of/the/socket")
         if entry.ports:
             yield Finding((*path, "ports"), "can't be given with a Unix domain socket", "remove them")
-    elif not _is_address(entry.address):
+    elif not is_ip(entry.address):
         yield from check_host(entry.address, here, wildcard=False)
 
 
@@ -71,11 +70,3 @@ def _ports(entry: WorkloadEntry, path: Path) -> Iterator[Finding]:
 def _labels(labels: tuple[tuple[str, str], ...], path: Path) -> Iterator[Finding]:
     if not all(key for key, _ in labels):
         yield Finding(path, "has an empty label name", "name the label")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
