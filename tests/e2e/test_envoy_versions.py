@@ -14,7 +14,7 @@ from tests.servers.process import Process
 
 pytestmark = pytest.mark.e2e
 
-SERVICE = "budgeted"
+SERVICE = "told-less"
 RULE = f"""
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -46,7 +46,7 @@ def test_an_older_envoy_is_served_without_what_it_does_not_know(
     shared: Mesh, client: Sidecar, oldest: OwnEnvoy
 ) -> None:
     instance = shared.instance(SERVICE)
-    shared.apply("budgeted.yaml", RULE)
+    shared.apply("told-less.yaml", RULE)
     oldest.start()
     assert "/1.38." in oldest.admin("/server_info").replace(" ", "")
     for proxy in (oldest, client):
