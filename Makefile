@@ -42,8 +42,7 @@ check: dev ## formatting, lint, types, layers and the tests that need no server 
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo 2>&1 | tail -n 1
-	@$(BIN)/lint-imports > /dev/null || { $(BIN)/lint-imports; exit 1; }
+	@found=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$found"; exit 1; }; tail -n 1 <<< "$$found"
 	@$(BIN)/pytest -q -n $(JOBS) -m "not integration and not e2e" tests/unit tests/contract tests/golden
 
 .PHONY: test

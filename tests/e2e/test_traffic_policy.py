@@ -9,20 +9,12 @@ import time
 
 import pytest
 
+from tests.e2e.documents import destination_rules
 from tests.e2e.traffic import Connection
 from tests.e2e.world import Instance, Mesh, Sidecar, eventually, host
 from tests.servers.ports import free_port
 
 pytestmark = pytest.mark.e2e
-
-RULE = """
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: {service}}}
-spec:
-  host: {service}.service.consul
-  trafficPolicy: {policy}
----"""
 
 POLICIES = {
     "hash-header": "{loadBalancer: {consistentHash: {httpHeaderName: x-user}}}",
@@ -49,8 +41,7 @@ USERS = [f"user-{number}" for number in range(200)]
 @pytest.fixture(scope="module", autouse=True)
 def rules(shared: Mesh) -> None:
     """In force before there is any of the services."""
-    rules = "".join(RULE.format(service=service, policy=policy) for service, policy in POLICIES.items())
-    shared.apply("traffic-policies.yaml", rules.rstrip("-"))
+    shared.apply("traffic-policies.yaml", destination_rules(POLICIES))
 
 
 @pytest.fixture(scope="module", autouse=True)

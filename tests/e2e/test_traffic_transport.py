@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import pytest
 
+from tests.e2e.documents import destination_rules
 from tests.e2e.peers import V2_SIGNATURE, answer_http, head, peer, proxy_header, register
 from tests.e2e.world import LOOPBACK, Mesh, Sidecar, eventually, host
 from tests.servers.ports import free_ports
@@ -21,14 +22,6 @@ from tests.servers.tls import Authority
 
 pytestmark = pytest.mark.e2e
 
-RULE = """
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: {service}}}
-spec:
-  host: {service}.service.consul
-  trafficPolicy: {policy}
----"""
 TLS_STATS = "cluster.outbound|80||{}.ssl."
 
 
@@ -38,7 +31,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def apply(shared: Mesh, service: str, policy: str) -> None:
-    shared.apply(f"{service}.yaml", RULE.format(service=service, policy=policy).rstrip("-"))
+    shared.apply(f"{service}.yaml", destination_rules({service: policy}))
 
 
 def secured(authority: Authority, *names: str, clients: Path | None = None) -> ssl.SSLContext:
