@@ -7,21 +7,18 @@ live in several datacenters: a body becomes instances, the instances of all data
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
+from adapters.instance import DEFAULT_MESH_PORT, DEFAULT_NAMESPACE, Instance, meta_port, services_of, tag_labels
 from adapters.platform import Problem
-from pilot.model.service import Endpoint, Health, Labels, Locality, Port, Protocol, Service, ServiceKey, labels
+from pilot.model.service import Endpoint, Health, Locality, Service, ServiceKey
 
 OWN_SERVICE = "consul"
 """The service under which Consul's servers list themselves."""
-DEFAULT_NAMESPACE = "default"
-DEFAULT_MESH_PORT = 80
 
-_VERSION_TAG = re.compile(r"v\d+")
 _LOCAL = ("lan_ipv4", "lan", "lan_ipv6")
 _REMOTE = ("wan", "wan_ipv4", "wan_ipv6")
 
@@ -32,17 +29,6 @@ InstanceKey = tuple[str, str]
 
 class UnreadableError(Exception):
     """A body is not what this endpoint of Consul answers."""
-
-
-@attrs.frozen
-class Instance:
-    """One instance as we use it. The endpoint's port is kept apart: its name is known only with all instances."""
-
-    endpoint: Endpoint
-    port: int
-    namespace: str = DEFAULT_NAMESPACE
-    mesh_port: int = DEFAULT_MESH_PORT
-    protocol: str = ""
 
 
 @attrs.frozen
@@ -93,16 +79,7 @@ def read_service(
 
 def services(name: str, instances: Sequence[Instance], origin: str) -> tuple[tuple[Service, ...], tuple[Problem, ...]]:
     """The services that instances of one name make up: one a namespace. Instances come in the order to keep."""
-    made: list[Service] = []
-    problems: list[Problem] = []
-    for namespace in dict.fromkeys(instance.namespace for instance in instances):
-        members = [instance for instance in instances if instance.namespace == namespace]
-        port, faults = _port(members, origin)
-        problems += faults
-        endpoints = tuple(attrs.evolve(m.endpoint, ports=((port.name, m.port),)) for m in members)
-        key = ServiceKey(namespace, f"{name}.service.consul")
-        made.append(Service(key, (port,), endpoints, origin=origin))
-    return tuple(made), tuple(problems)
+    return services_of(instances, lambda namespace: ServiceKey(namespace, f"{name}.service.consul"), origin)
 
 
 def service_names(body: bytes) -> Mapping[str, tuple[str, ...]]:
@@ -142,8 +119,8 @@ def _instance(
     where = f"consul {datacenter}/{name} ({node['Node']}/{service['ID']})"
     address, port = _address(node, service, local)
     faults: list[Problem] = []
-    mesh_port = _meta_port(meta, "mesh-port", where, faults) or DEFAULT_MESH_PORT
-    port = _meta_port(meta, "sidecar-port", where, faults) or port
+    mesh_port = meta_port(meta, "mesh-port", where, faults) or DEFAULT_MESH_PORT
+    port = meta_port(meta, "sidecar-port", where, faults) or port
     if not address or not 0 < port <= 65535:
         faults.append(Problem(where, _unusable(service, address, port), "register an address and a port"))
         return None, tuple(faults)
@@ -152,7 +129,7 @@ def _instance(
         address=address,
         ports=(),
         instance=f"{datacenter}/{node['Node']}/{service['ID']}",
-        labels=_labels(service.get("Tags") or (), meta),
+        labels=tag_labels(service.get("Tags") or (), meta),
         locality=Locality(datacenter, meta.get("zone") or (node.get("Meta") or {}).get("zone") or ""),
         weight=_weight(service, entry.get("Checks") or ()),
         health=health,
@@ -183,17 +160,6 @@ def _unusable(service: Json, address: str, port: int) -> str:
     return f"no usable address: {address or 'none'} port {port}"
 
 
-def _meta_port(meta: Mapping[str, str], key: str, where: str, faults: list[Problem]) -> int:
-    """The port that a meta key holds; 0 if there is none or it is no port, which is then a fault."""
-    text = meta.get(key, "")
-    if not text:
-        return 0
-    if re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) <= 65535:
-        return int(text)
-    faults.append(Problem(f"{where} {key}", f"{text!r} is no port number", "write 1 to 65535"))
-    return 0
-
-
 def _health(checks: Iterable[Json], warning: bool) -> Health:
     """Checks of the node and of the service count alike; a maintenance check is a critical one by its name."""
     failing = [check for check in checks if check.get("Status") != "passing"]
@@ -213,44 +179,6 @@ def _weight(service: Json, checks: Iterable[Json]) -> int:
     in_warning = any(check.get("Status") == "warning" for check in checks)
     weight = weights.get("Warning" if in_warning else "Passing")
     return 1 if weight is None else max(0, int(weight))
-
-
-def _labels(tags: Iterable[str], meta: Mapping[str, str]) -> Labels:
-    """Tags `key=value` and `key|value` as they say, other tags as "true"; meta wins; `v2` is a version if none is."""
-    found: dict[str, str] = {}
-    version = ""
-    for tag in tags:
-        key, separator, value = re.match(r"([^=|]*)([=|]?)(.*)", tag, re.DOTALL).groups()  # type: ignore[union-attr]
-        if key and separator:
-            found[key] = value
-        else:
-            found[tag] = "true"
-            version = version or (tag if _VERSION_TAG.match(tag) else "")
-    found.update((key, str(value)) for key, value in meta.items())
-    if version:
-        found.setdefault("version", version)
-    return labels(found)
-
-
-def _port(members: Sequence[Instance], origin: str) -> tuple[Port, tuple[Problem, ...]]:
-    """The one port that clients use, as the instances say; where they disagree, the lowest number and first name."""
-    numbers = sorted({member.mesh_port for member in members})
-    spoken = sorted({member.protocol for member in members if member.protocol})
-    problems: list[Problem] = []
-    if len(numbers) > 1:
-        message = f"instances disagree about mesh-port: {', '.join(map(str, numbers))}; {numbers[0]} counts"
-        problems.append(Problem(f"{origin} mesh-port", message, "register all with the same meta mesh-port"))
-    if len(spoken) > 1:
-        message = f"instances disagree about protocol: {', '.join(spoken)}; {spoken[0]} counts"
-        problems.append(Problem(f"{origin} protocol", message, "register all with the same meta protocol"))
-    text = spoken[0] if spoken else ""
-    protocol = Protocol.parse(text) if text else Protocol.UNSPECIFIED
-    if protocol is None:
-        known = ", ".join(p.value.lower() for p in Protocol if p is not Protocol.UNSPECIFIED)
-        problems.append(Problem(f"{origin} protocol", f"unknown protocol {text!r}", f"known are {known}"))
-        protocol = Protocol.UNSPECIFIED
-    name = "default" if protocol is Protocol.UNSPECIFIED else protocol.value.lower()
-    return Port(name, numbers[0], protocol), tuple(problems)
 
 
 def _spot(entry: Any) -> str:

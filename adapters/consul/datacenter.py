@@ -2,7 +2,7 @@
 
 Driven by `adapters.consul.watch`, which does the reading. Lists that Consul tells by long polls (nodes, names, checks)
 say where something changed; then the service's instances are read in a round. A round is judged as a whole, so that a
-loss of everything is seen as one loss (`adapters.consul.hold`). After an outage nothing is believed before everything
+loss of everything is seen as one loss (`adapters.hold`). After an outage nothing is believed before everything
 was read once.
 """
 
@@ -15,9 +15,10 @@ import attrs
 
 from adapters.consul import convert
 from adapters.consul.checks import CheckChange, CheckList
-from adapters.consul.convert import Instance, InstanceKey, Reading
-from adapters.consul.hold import Hold, is_suspect
+from adapters.consul.convert import InstanceKey, Reading
 from adapters.consul.sweep import Sweeps
+from adapters.hold import Hold, is_suspect, missing
+from adapters.instance import Instance
 
 RETRY = 0.5
 _INCOMPLETE_ROUNDS = 3
@@ -239,11 +240,11 @@ class Datacenter:
         """Believe a round's readings, but for a loss that is suspect."""
         before = sum(len(instances) for instances in self._believed.values())
         held_before = self.hold.active
-        lost = {name: _lost(self._believed.get(name, ()), reading) for name, reading in readings.items()}
+        lost = {name: missing(self._believed.get(name, ()), reading.instances) for name, reading in readings.items()}
         changed = frozenset(n for n, r in readings.items() if self._take(n, r))
         after = sum(len(instances) for instances in self._believed.values())
         for reading in readings.values():
-            self.hold.returned(reading)
+            self.hold.returned(reading.name, reading.instances)
         count = sum(len(instances) for instances in lost.values())
         if self.hold.patience > 0 and is_suspect(before, count, after, self._armed):
             self.hold.begin(lost, now)
@@ -291,10 +292,3 @@ class _Round:
     failed: set[str] = attrs.field(factory=set)
     full: bool = False
     under_way: bool = False
-
-
-def _lost(believed: tuple[Instance, ...], reading: Reading) -> tuple[Instance, ...]:
-    """The instances that a reading no longer has, unless it has their address and port under another identity."""
-    there = {instance.endpoint.instance for instance in reading.instances}
-    taken = {(instance.endpoint.address, instance.port) for instance in reading.instances}
-    return tuple(i for i in believed if i.endpoint.instance not in there and (i.endpoint.address, i.port) not in taken)

@@ -13,7 +13,9 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from adapters.consul.client import Answer, Client, ConsulError, DeniedError, OverloadedError
+from adapters.api import ApiError, DeniedError, OverloadedError
+from adapters.consul import convert
+from adapters.consul.client import Answer, Client
 from adapters.consul.convert import Reading, UnreadableError
 from adapters.consul.datacenter import Datacenter, ListNames, ReadServices, Sweep
 from adapters.consul.poll import (
@@ -29,8 +31,8 @@ from adapters.consul.poll import (
     PollFailed,
 )
 from adapters.consul.site import Askers, Listed, Read, Settings, Site, Swept
-from adapters.consul.tell import Told
 from adapters.platform import Event, Problem, Synced
+from adapters.tell import Told
 
 READERS = 4
 SWEEPERS = 4
@@ -117,7 +119,7 @@ class Loop:
                 self._lister_error = ""
                 self._datacenters(report, now)
             case NoDatacenters(error):
-                self._lister_error = self._explained(error)
+                self._lister_error = self._settings.access.explained(error)
             case _ if (site := self._sites.get(getattr(report, "site", "?"))) is not None:
                 yield from self._of_site(site, report, now)
 
@@ -126,7 +128,7 @@ class Loop:
             case Polled():
                 yield from self._polled(site, report, now)
             case PollFailed(_, kind, error, failures):
-                site.errors[kind] = self._explained(error)
+                site.errors[kind] = self._settings.access.explained(error)
                 if failures == 1 and not isinstance(error, OverloadedError):
                     site.state.outage(now)
             case Listed():
@@ -169,9 +171,9 @@ class Loop:
             found = (Problem(f"{site.label} acl", "the ACL token may not see everything there is", mend),)
         yield from self._told.problems(f"acl {site.key}", found)
 
-    def _listed(self, site: Site, answer: Answer | ConsulError, now: float) -> Iterator[Event]:
-        if isinstance(answer, ConsulError):
-            site.errors["list"] = self._explained(answer)
+    def _listed(self, site: Site, answer: Answer | ApiError, now: float) -> Iterator[Event]:
+        if isinstance(answer, ApiError):
+            site.errors["list"] = self._settings.access.explained(answer)
             site.state.not_listed(now, max(LIST_RETRY, answer.retry_after or 0))
             return
         site.errors.pop("list", None)
@@ -199,7 +201,7 @@ class Loop:
             case error:
                 if isinstance(error, DeniedError):
                     # Polls that wait were allowed when they began; this is the first to tell.
-                    site.errors["read"] = self._explained(error)
+                    site.errors["read"] = self._settings.access.explained(error)
                 changed = site.state.not_read(read.name, now, max(LIST_RETRY, error.retry_after or 0))
         yield from self._tell(changed)
 
@@ -207,7 +209,8 @@ class Loop:
         """The services of these names, from all datacenters, our own first."""
         sites = sorted(self._sites.values(), key=lambda site: (not site.local, site.key))
         for name in sorted(names):
-            yield from self._told.service(name, [i for site in sites for i in site.state.instances(name)])
+            instances = [i for site in sites for i in site.state.instances(name)]
+            yield from self._told.service(name, *convert.services(name, instances, f"consul {name}"))
 
     def _start_work(self) -> Iterator[Event]:
         now = time.monotonic()
@@ -286,10 +289,3 @@ class Loop:
     def _is_told(self, site: Site) -> bool:
         """Whether Synced need not wait for it: another datacenter that is away does not keep ours from serving."""
         return site.state.loaded or (not self._matters(site) and bool(site.errors))
-
-    def _explained(self, error: ConsulError) -> str:
-        access = self._settings.access
-        if isinstance(error, DeniedError):
-            token = f"the token of {access.token_file}" if access.token_file else "the ACL token"
-            return f"{access.address}: {error}: {token if access.token or access.token_file else 'no token'} is denied"
-        return str(error)

@@ -15,10 +15,12 @@ from collections.abc import Callable, Mapping
 import attrs
 import consul.base
 
+from adapters.api import ApiError, NoLeaderError, OverloadedError
 from adapters.consul import convert
-from adapters.consul.blocking import Allowance, Cursor, Turn, answered, failed, pause_after_failure
-from adapters.consul.client import Answer, Client, ConsulError, NoLeaderError, OverloadedError
+from adapters.consul.blocking import Cursor, Turn, answered, failed
+from adapters.consul.client import Answer, Client
 from adapters.consul.library import Library
+from adapters.pace import Allowance, pause_after_failure
 
 NODES, NAMES, CHECKS, CRITICAL = "nodes", "names", "checks", "critical"
 PATHS: Mapping[str, str] = {
@@ -50,7 +52,7 @@ class PollFailed:
 
     site: str
     kind: str
-    error: ConsulError
+    error: ApiError
     failures: int
 
 
@@ -66,7 +68,7 @@ class Datacenters:
 class NoDatacenters:
     """The datacenters could not be read."""
 
-    error: ConsulError
+    error: ApiError
 
 
 Report = Callable[[object], None]
@@ -91,7 +93,7 @@ class Poller(threading.Thread):
         while not self._closed.is_set():
             try:
                 answer = self._ask(cursor)
-            except ConsulError as error:
+            except ApiError as error:
                 cursor = failed(cursor, overloaded=isinstance(error, OverloadedError))
                 self._report(PollFailed(self._site, self._kind, error, cursor.failures))
                 self._closed.wait(pause_after_failure(cursor.failures, random.random(), error.retry_after))
@@ -131,12 +133,12 @@ class DatacenterLister(threading.Thread):
                 local = local or local_datacenter(self._client)
                 self._report(Datacenters(local, tuple(Library(self._client).catalog.datacenters())))
                 failures = 0
-            except ConsulError as error:
+            except ApiError as error:
                 failures += 1
                 self._report(NoDatacenters(error))
             except (consul.base.ConsulException, KeyError, TypeError, ValueError) as error:
                 failures += 1
-                self._report(NoDatacenters(ConsulError(f"datacenters: {error!r}")))
+                self._report(NoDatacenters(ApiError(f"datacenters: {error!r}")))
             if self._once and not failures:
                 return
             self._closed.wait(pause_after_failure(failures, random.random()) if failures else LIST_DATACENTERS_EVERY)

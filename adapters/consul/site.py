@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import attrs
 
+from adapters.api import Access, ApiError
 from adapters.consul import convert
-from adapters.consul.client import Access, Answer, Client, ConsulError
+from adapters.consul.client import Answer, Client
 from adapters.consul.convert import Reading, UnreadableError
 from adapters.consul.datacenter import Datacenter, Sweep
 from adapters.consul.poll import NAMES, PATHS, Poller, Report
@@ -34,7 +35,7 @@ class Listed:
     """The names of services were read."""
 
     site: str
-    result: Answer | ConsulError
+    result: Answer | ApiError
 
 
 @attrs.frozen
@@ -43,7 +44,7 @@ class Read:
 
     site: str
     name: str
-    result: Reading | ConsulError | UnreadableError
+    result: Reading | ApiError | UnreadableError
 
 
 @attrs.frozen
@@ -53,7 +54,7 @@ class Swept:
     site: str
     target: str
     by_node: bool
-    result: bytes | ConsulError
+    result: bytes | ApiError
 
 
 @attrs.frozen
@@ -132,14 +133,14 @@ class Site:
         self._sweeping -= 1
         try:
             self._compare(swept)
-        except (ConsulError, UnreadableError, AttributeError, TypeError, ValueError):
+        except (ApiError, UnreadableError, AttributeError, TypeError, ValueError):
             self._sweep_failed = True
         if self._sweeping == 0:
             self.state.sweep_ended(now, complete=not self._sweep_failed)
 
     def _compare(self, swept: Swept) -> None:
         """Only a node whose answer is another than in the last sweep is worth parsing."""
-        if isinstance(swept.result, ConsulError):
+        if isinstance(swept.result, ApiError):
             raise swept.result
         digest = hash(swept.result)
         if not swept.by_node:
@@ -153,7 +154,7 @@ class Site:
     def _do_list(self) -> None:
         try:
             self._report(Listed(self.key, self._askers.client.get(PATHS[NAMES], self._params)))
-        except ConsulError as error:
+        except ApiError as error:
             self._report(Listed(self.key, error))
 
     def _do_read(self, name: str) -> None:
@@ -168,12 +169,12 @@ class Site:
                 index=answer.index,
             )
             self._report(Read(self.key, name, reading))
-        except (ConsulError, UnreadableError) as error:
+        except (ApiError, UnreadableError) as error:
             self._report(Read(self.key, name, error))
 
     def _do_sweep(self, target: str, by_node: bool) -> None:
         path = f"/v1/catalog/node-services/{target}" if by_node else f"/v1/health/service/{target}"
         try:
             self._report(Swept(self.key, target, by_node, self._askers.client.get(path, self._params).body))
-        except ConsulError as error:
+        except ApiError as error:
             self._report(Swept(self.key, target, by_node, error))

@@ -13,7 +13,7 @@ import math
 
 import attrs
 
-from adapters.consul.blocking import Allowance
+from adapters.pace import Allowance
 
 GRACE = 0.08
 """Seconds that other answers get to explain a move: the list of checks takes longer to arrive."""

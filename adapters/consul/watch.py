@@ -10,7 +10,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from adapters.consul.client import Access, Address
+from adapters.api import Access
+from adapters.consul.client import parse_address
 from adapters.consul.loop import Loop
 from adapters.consul.site import Settings
 from adapters.platform import Event
@@ -52,7 +53,7 @@ class ConsulPlatform:
         self.name = name
         self._settings = Settings(
             platform=name,
-            access=Access(Address.parse(addr), token, token_file, ca_file, cert_file, key_file),
+            access=Access(parse_address(addr), token, token_file, ca_file, cert_file, key_file),
             datacenters=None if datacenters is None else tuple(datacenters),
             warning=warning == "include",
             wait=wait,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapters.consul.client import Access, Address, Client
+from adapters.api import Access
+from adapters.consul.client import Client, parse_address
 from adapters.consul.library import Library
 from adapters.consul.watch import ConsulPlatform
 from adapters.platform import Delete, Upsert
@@ -133,7 +134,7 @@ def test_sidecar_proxies_and_consul_itself_are_not_told(consul: Consul, listen: 
 
 
 def test_python_consul2_registers_through_our_transport(consul: Consul, listen: Listen) -> None:
-    client = Client(Access(Address.parse(consul.http_addr)), connections=1)
+    client = Client(Access(parse_address(consul.http_addr)), connections=1)
     try:
         heard = listen(consul.http_addr).synced()
         Library(client).agent.service.register("web", service_id="web-1", address="10.0.0.1", port=8080)

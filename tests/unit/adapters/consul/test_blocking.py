@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from adapters.consul.blocking import (
-    LONGEST_PAUSE,
-    Allowance,
     Cursor,
     answered,
     failed,
-    pause_after_failure,
     read_timeout,
 )
 
@@ -50,28 +47,6 @@ def test_an_overloaded_agent_need_not_send_everything_again() -> None:
     assert failed(Cursor(index=9, last=9), overloaded=True).index == 9
 
 
-def test_pauses_double_up_to_a_limit_and_chance_takes_up_to_half() -> None:
-    assert pause_after_failure(1, 0) < pause_after_failure(2, 0) < pause_after_failure(3, 0)
-    assert pause_after_failure(3, 1) == pause_after_failure(3, 0) / 2
-    assert pause_after_failure(10_000, 0) == LONGEST_PAUSE
-
-
-def test_what_the_server_asks_for_is_the_least_but_not_for_ever() -> None:
-    assert pause_after_failure(1, 0, retry_after=30) == 30
-    assert pause_after_failure(1, 0, retry_after=86_400) == 10 * LONGEST_PAUSE
-
-
 def test_the_timeout_allows_for_the_sixteenth_that_the_server_adds() -> None:
     assert read_timeout(300) >= 300 * 17 / 16
     assert read_timeout(1) > 1
-
-
-def test_single_changes_are_fetched_at_once_and_lasting_churn_is_slowed_down() -> None:
-    allowance, now, pauses = Allowance.full(rate=4, burst=60), 0.0, []
-    for _ in range(200):
-        allowance, pause = allowance.spend(now)
-        now += pause + 0.01
-        pauses.append(pause)
-    assert pauses[:50] == [0.0] * 50
-    assert 0.2 < pauses[-1] <= 0.25
-    assert allowance.spend(now + 60)[1] == 0

@@ -9,18 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from adapters.consul.client import (
+from adapters.api import (
     Access,
-    Address,
     AnswerError,
-    Client,
-    ConsulError,
+    ApiError,
     DeniedError,
     NoLeaderError,
     OverloadedError,
     UnreachableError,
     retry_after,
 )
+from adapters.consul.client import Client, parse_address
 from adapters.consul.library import Library
 from tests.contract.consul_server import ConsulServer, Reply
 
@@ -35,7 +34,7 @@ def server() -> Iterator[ConsulServer]:
 
 @pytest.fixture
 def client(server: ConsulServer) -> Iterator[Client]:
-    made = Client(Access(Address.parse(server.url)), connections=2)
+    made = Client(Access(parse_address(server.url)), connections=2)
     yield made
     made.close()
 
@@ -51,13 +50,13 @@ def client(server: ConsulServer) -> Iterator[Client]:
     ],
 )
 def test_addresses(text: str, expected: str) -> None:
-    assert str(Address.parse(text)) == expected
+    assert str(parse_address(text)) == expected
 
 
 @pytest.mark.parametrize("text", ["", "unix:///run/consul.sock", "http://host/path", "ftp://host", "host:port"])
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        Address.parse(text)
+        parse_address(text)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +73,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
     ],
 )
 def test_a_status_is_the_error_that_it_stands_for(
-    server: ConsulServer, client: Client, reply: Reply, error: type[ConsulError]
+    server: ConsulServer, client: Client, reply: Reply, error: type[ApiError]
 ) -> None:
     server.fault = lambda path, query: reply
     with pytest.raises(error):
@@ -115,7 +114,7 @@ def test_the_token_file_is_read_again_when_it_changes(server: ConsulServer, tmp_
     seen: list[str] = []
     server.fault = lambda path, query: seen.append(query["token"])
     file = tmp_path / "token"
-    client = Client(Access(Address.parse(server.url), token="option", token_file=str(file)), connections=1)
+    client = Client(Access(parse_address(server.url), token="option", token_file=str(file)), connections=1)
     with pytest.raises(DeniedError, match="token"):
         client.get("/v1/catalog/services")
     for text in ("first\n", "second, longer\n"):
@@ -130,7 +129,7 @@ def test_the_environment_does_not_override_what_was_said(server: ConsulServer, m
     monkeypatch.setenv("CONSUL_HTTP_TOKEN", "from-the-environment")
     seen: list[str] = []
     server.fault = lambda path, query: seen.append(query["token"])
-    client = Client(Access(Address.parse(server.url), token="said"), connections=1)
+    client = Client(Access(parse_address(server.url), token="said"), connections=1)
     assert Library(client).catalog.datacenters() == ["dc1"]
     client.close()
     assert seen == ["said"]
@@ -185,4 +184,4 @@ def test_a_name_is_quoted_in_the_path(server: ConsulServer, client: Client) -> N
 
 def test_a_ca_file_that_is_not_there_is_said_at_once() -> None:
     with pytest.raises(OSError, match="No such file"):
-        Client(Access(Address.parse("https://127.0.0.1:1"), ca_file="/nonexistent/ca.pem"), connections=1)
+        Client(Access(parse_address("https://127.0.0.1:1"), ca_file="/nonexistent/ca.pem"), connections=1)

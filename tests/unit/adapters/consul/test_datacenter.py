@@ -7,9 +7,10 @@ import math
 
 import attrs
 
-from adapters.consul.convert import Instance, InstanceKey, Reading
+from adapters.consul.convert import InstanceKey, Reading
 from adapters.consul.datacenter import Datacenter, ListNames, ReadServices, Sweep, Work
 from adapters.consul.sweep import GRACE
+from adapters.instance import Instance
 from pilot.model.service import Endpoint
 
 

@@ -1,16 +1,17 @@
 """When a loss of instances is not believed, and until when. Pure; the rule is stated in docs/reference/consul.md.
 
-Called by `adapters.consul.datacenter`. A Consul that lost its data, a follower that answers before it has caught up,
-and a token that sees less than before all look like an operator who removed everything. An operator can wait.
+Called by the states of registries, `adapters.consul.datacenter` and `adapters.nomad.feed`. A registry that lost its
+data, a follower that answers before it has caught up, and a token that sees less than before all look like an operator
+who removed everything. An operator can wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
-from adapters.consul.convert import Instance, Reading
+from adapters.instance import Instance
 
 ANSWERS = 3
 """So many answers in a row have to say the same before a held loss counts."""
@@ -28,7 +29,7 @@ def is_suspect(before: int, lost: int, after: int, armed: bool) -> bool:
 
 @attrs.define
 class Hold:
-    """The instances of one datacenter that are kept though Consul does not list them.
+    """The instances that are kept though their registry does not list them, by the name of their service.
 
     `patience` is the number of seconds over which the answers have to stay the same; 0 switches holding off.
     """
@@ -49,25 +50,23 @@ class Hold:
         self.held = {name: instances for name, instances in self.held.items() if instances}
         self._since, self._answers = now, 1
 
-    def returned(self, reading: Reading) -> None:
+    def returned(self, name: str, instances: Collection[Instance]) -> None:
         """Let go of what is listed again, by its identity or by its address and port under a new identity."""
-        held = self.held.get(reading.name)
+        held = self.held.get(name)
         if held is None:
             return
-        back = {i.endpoint.instance for i in reading.instances}
-        taken = {(i.endpoint.address, i.port) for i in reading.instances}
-        left = {key: i for key, i in held.items() if key not in back and (i.endpoint.address, i.port) not in taken}
+        left = {i.endpoint.instance: i for i in missing(held.values(), instances)}
         if left:
-            self.held[reading.name] = left
+            self.held[name] = left
         else:
-            del self.held[reading.name]
+            del self.held[name]
 
     def interrupted(self) -> None:
-        """Consul was away or answered with an error: answers before that don't count."""
+        """The registry was away or answered with an error: answers before that don't count."""
         self._since, self._answers = None, 0
 
     def answered(self, now: float) -> frozenset[str]:
-        """Consul answered and still does not list them. Names whose instances are now let go; mostly none."""
+        """The registry answered and still does not list them. Names whose instances are now let go; mostly none."""
         if self._since is None:
             self._since = now
         self._answers += 1
@@ -88,5 +87,12 @@ class Hold:
         count = sum(len(instances) for instances in self.held.values())
         return (
             f"suspect: {count} instances of {len(self.held)} services are no longer listed; they are kept until they "
-            f"return or Consul's answer stays like this for {self.patience:g} s"
+            f"return or the answer stays like this for {self.patience:g} s"
         )
+
+
+def missing(before: Iterable[Instance], after: Collection[Instance]) -> tuple[Instance, ...]:
+    """Those of `before` that `after` no longer has, unless it has their address and port under another identity."""
+    there = {instance.endpoint.instance for instance in after}
+    taken = {(instance.endpoint.address, instance.port) for instance in after}
+    return tuple(i for i in before if i.endpoint.instance not in there and (i.endpoint.address, i.port) not in taken)

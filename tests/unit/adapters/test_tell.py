@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from adapters.consul.convert import Instance
-from adapters.consul.tell import Told
-from adapters.platform import Delete, Fresh, Problem, Resolved, Stale, Upsert
+from adapters.consul import convert
+from adapters.instance import Instance
+from adapters.platform import Delete, Event, Fresh, Problem, Resolved, Stale, Upsert
+from adapters.tell import Told
 from pilot.model.service import Endpoint, ServiceKey
 
 
@@ -12,18 +13,22 @@ def instance(address: str, namespace: str = "default", mesh_port: int = 80) -> I
     return Instance(Endpoint(address, (), address), 8080, namespace, mesh_port)
 
 
+def service(told: Told, instances: list[Instance]) -> list[Event]:
+    return list(told.service("web", *convert.services("web", instances, "consul web")))
+
+
 def test_a_service_is_told_when_it_differs_and_deleted_with_its_last_instance() -> None:
     told = Told()
-    assert [type(e) for e in told.service("web", [instance("10.0.0.1")])] == [Upsert]
-    assert list(told.service("web", [instance("10.0.0.1")])) == []
-    assert list(told.service("web", [])) == [Delete(ServiceKey("default", "web.service.consul"))]
-    assert list(told.service("web", [])) == []
+    assert [type(e) for e in service(told, [instance("10.0.0.1")])] == [Upsert]
+    assert list(service(told, [instance("10.0.0.1")])) == []
+    assert list(service(told, [])) == [Delete(ServiceKey("default", "web.service.consul"))]
+    assert list(service(told, [])) == []
 
 
 def test_a_service_that_changes_its_namespace_is_another() -> None:
     told = Told()
-    list(told.service("web", [instance("10.0.0.1")]))
-    events = list(told.service("web", [instance("10.0.0.1", "shop")]))
+    list(service(told, [instance("10.0.0.1")]))
+    events = list(service(told, [instance("10.0.0.1", "shop")]))
     assert [type(e) for e in events] == [Upsert, Delete]
 
 
@@ -37,9 +42,9 @@ def test_problems_of_a_source_come_and_go() -> None:
 
 def test_a_disagreement_is_told_and_resolved() -> None:
     told = Told()
-    events = list(told.service("web", [instance("10.0.0.1"), instance("10.0.0.2", mesh_port=81)]))
+    events = list(service(told, [instance("10.0.0.1"), instance("10.0.0.2", mesh_port=81)]))
     assert [type(e) for e in events] == [Upsert, Problem]
-    events = list(told.service("web", [instance("10.0.0.1"), instance("10.0.0.2")]))
+    events = list(service(told, [instance("10.0.0.1"), instance("10.0.0.2")]))
     assert events == [Resolved("consul web mesh-port")]
 
 

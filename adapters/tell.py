@@ -1,6 +1,7 @@
-"""What the mesh was told of Consul, and which events tell it of a difference. Pure.
+"""What the mesh was told of a registry, and which events tell it of a difference. Pure.
 
-Called by `adapters.consul.loop` with whatever is true now; yields nothing for what was told before.
+Called by `adapters.consul.loop` and `adapters.nomad.loop` with whatever is true now; yields nothing for what was told
+before.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from adapters.consul import convert
-from adapters.consul.convert import Instance
 from adapters.platform import Delete, Event, Fresh, Problem, Resolved, Stale, Upsert
 from pilot.model.service import Service, ServiceKey
 
@@ -23,9 +22,8 @@ class Told:
     _problems: dict[str, tuple[Problem, ...]] = attrs.field(factory=dict)
     _stale: str = ""
 
-    def service(self, name: str, instances: Sequence[Instance]) -> Iterator[Event]:
-        """The instances of a name, of all datacenters, in order."""
-        made, problems = convert.services(name, instances, f"consul {name}")
+    def service(self, name: str, made: Sequence[Service], problems: Sequence[Problem]) -> Iterator[Event]:
+        """The services that the instances of a name make up now, and what is wrong with them together."""
         before, now = self._services.get(name, {}), {service.key: service for service in made}
         for key, service in now.items():
             if before.get(key) != service:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from adapters.consul.convert import Instance, Reading
-from adapters.consul.hold import Hold, is_suspect
+from adapters.hold import Hold, is_suspect
+from adapters.instance import Instance
 from pilot.model.service import Endpoint
 
 
@@ -51,9 +51,9 @@ def test_an_error_in_between_starts_the_count_again() -> None:
 def test_what_returns_is_let_go_and_the_rest_stays() -> None:
     hold = Hold(patience=10)
     hold.begin({"web": [instance("1"), instance("2")], "db": [instance("3")]}, now=0)
-    hold.returned(Reading("web", (instance("1"),), {}))
+    hold.returned("web", (instance("1"),))
     assert {name: list(kept) for name, kept in hold.held.items()} == {"web": ["2"], "db": ["3"]}
-    hold.returned(Reading("web", (instance("1"), instance("new", address="10.0.0.2")), {}))
+    hold.returned("web", (instance("1"), instance("new", address="10.0.0.2")))
     assert list(hold.held) == ["db"]
 
 
