@@ -1,14 +1,16 @@
 """The contract of a platform, and the registry of those we know.
 
 A platform is one place where services live (a Consul, a Nomad, a file). `mesh_adapter` runs each in a thread of its
-own and folds what they yield with `adapters.merge`. Outside packages add platforms by the entry point group
-`mesh_adapter.platforms` (`name = module:Class`). An implementation imports `pilot.model` and nothing else of ours.
+own and folds what they yield with `adapters.merge`. A kind of platform is registered by the class of its options,
+in-tree ones in PLATFORMS, others by the entry point group `mesh_adapter.platforms` (`kind = module:Class`). An
+implementation imports `pilot.model` and `adapters` and nothing else of ours.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import typing
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -92,20 +94,36 @@ class Platform(Protocol):
     def close(self) -> None: ...
 
 
+class PlatformOptions(Protocol):
+    """A kind of platform, as the registry knows it: an attrs class of its options (`adapters.options.option`).
+
+    Importing it is cheap: what the platform itself needs is imported by `platform`, which makes a platform that does
+    not watch yet. It raises ValueError or OSError for options that can't be carried out. `name` is what the operator
+    calls this one among others of the kind: in status and in endpoints.
+    """
+
+    def platform(self, name: str) -> Platform: ...
+
+
 PLATFORMS: Mapping[str, str] = {
-    "static": "adapters.static.watch:StaticPlatform",
-    "consul": "adapters.consul.watch:ConsulPlatform",
+    "static": "adapters.static.options:StaticOptions",
+    "consul": "adapters.consul.options:ConsulOptions",
 }
 ENTRY_POINTS = "mesh_adapter.platforms"
 
 
-def platform_class(name: str) -> type[Platform]:
-    """The class of the platform `name`; LookupError that lists the known names if there is none."""
+def options_class(kind: str) -> type[PlatformOptions]:
+    """The options of a kind; LookupError that lists the known kinds, or says why an outside package can't be used."""
     outside = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)}
-    target = PLATFORMS.get(name) or outside.get(name)
+    target = PLATFORMS.get(kind) or outside.get(kind)
     if target is None:
         known = ", ".join(sorted({*PLATFORMS, *outside}))
-        raise LookupError(f"unknown platform {name!r}: known are {known}")
+        raise LookupError(f"unknown kind of platform {kind!r}: known are {known}")
     module, _, attribute = target.partition(":")
-    found: type[Platform] = getattr(importlib.import_module(module), attribute)
-    return found
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise LookupError(f"the platform {kind!r} ({target}) can't be used: {error}") from error
+    if not (isinstance(found, type) and attrs.has(found) and hasattr(found, "platform")):
+        raise LookupError(f"the platform {kind!r} ({target}) is no attrs class with a method `platform`")
+    return typing.cast("type[PlatformOptions]", found)

@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from adapters.consul.client import Client
+from adapters.consul.options import ConsulOptions
 from adapters.consul.watch import ConsulPlatform
 from adapters.platform import Delete, Synced, Upsert
 from bench.figures import Figure, report
@@ -287,7 +288,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         writer = Writer(consul.http_port, options.nodes)
         traffic = Traffic(consul.http_port, writer.local_port)
         start = time.monotonic()
-        watcher = Watcher(ConsulPlatform(addr=consul.http_addr))
+        watcher = Watcher(ConsulPlatform(ConsulOptions(addr=consul.http_addr)))
         try:
             if not watcher.synced.wait(60):
                 raise RuntimeError("never synced")

@@ -16,8 +16,8 @@ from typing import TypeVar
 
 import attrs
 
+from adapters.document import Fields, Items, MalformedError, Mark, Node, Scalar, read
 from adapters.platform import Problem
-from adapters.static.document import Fields, Items, MalformedError, Mark, Node, Scalar, read
 from pilot.model.service import Endpoint, Health, Labels, Locality, Port, Protocol, Service, ServiceKey, labels
 
 DEFAULT_NAMESPACE = "default"

@@ -15,8 +15,8 @@ from pathlib import Path
 import attrs
 from watchfiles._rust_notify import RustNotify
 
+from adapters.document import MAX_BYTES
 from adapters.platform import Event
-from adapters.static.document import MAX_BYTES
 from adapters.static.files import Files, Gone, Unchanged, Unreadable
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})

@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 from datetime import UTC, datetime
+from typing import Any
 
 import attrs
 import click
@@ -14,8 +15,9 @@ import uvloop
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from adapters.platform import PLATFORMS
 from mesh_adapter import assembly, logs
-from mesh_adapter.commands import options
+from mesh_adapter.commands import options, platform_options
 from mesh_adapter.control_plane import ControlPlane
 from mesh_adapter.http import application
 from mesh_adapter.metrics import ControlPlaneCollector
@@ -34,47 +36,23 @@ class Addresses:
 
 
 @click.command()
-@click.option("--platform", multiple=True, help="Where services live: static, consul. Repeatable.")
-@click.option("--static-file", default="", help="File or directory of services, for the platform static.")
+@click.option(
+    "--platform",
+    multiple=True,
+    metavar="KIND[=NAME]",
+    help=f"Where services live: {', '.join(PLATFORMS)}. Repeatable; several of a kind by names.",
+)
+@click.option(
+    "--platform-option",
+    multiple=True,
+    metavar="NAME.OPTION=VALUE",
+    help="An option of one platform, as in east.addr=10.0.0.1:8500. Repeatable.",
+)
+@click.option("--platforms-file", default="", metavar="FILE", help="File that names platforms with their options.")
 @click.option(
     "--config", "config", multiple=True, help="Directory or file of configuration documents, watched. Repeatable."
 )
-@click.option(
-    "--consul-addr",
-    default="http://127.0.0.1:8500",
-    envvar=["MESH_ADAPTER_CONSUL_ADDR", "CONSUL_HTTP_ADDR"],
-    show_default=True,
-    help="Consul agent.",
-)
-@click.option(
-    "--consul-token",
-    default="",
-    envvar=["MESH_ADAPTER_CONSUL_TOKEN", "CONSUL_HTTP_TOKEN"],
-    help="ACL token for Consul.",
-)
-@click.option("--consul-token-file", default="", help="File with the ACL token, read again when it changes.")
-@click.option("--consul-ca-file", default="", help="CA certificate that Consul's must be signed by.")
-@click.option("--consul-cert-file", default="", help="Client certificate for Consul.")
-@click.option("--consul-key-file", default="", help="Key of the client certificate.")
-@click.option(
-    "--consul-datacenter",
-    multiple=True,
-    help="Datacenter to read; repeatable; '*' for all. Default: the agent's own.",
-)
-@click.option(
-    "--consul-warning",
-    type=click.Choice(["include", "exclude"]),
-    default="exclude",
-    show_default=True,
-    help="Whether an instance whose check warns takes traffic.",
-)
-@click.option(
-    "--consul-empty-hold",
-    type=float,
-    default=300.0,
-    show_default=True,
-    help="Seconds that services are kept when Consul suddenly tells of none; 0 believes it at once.",
-)
+@platform_options.by_kind
 @click.option("--xds-addr", default="127.0.0.1:15010", show_default=True, help="Where proxies connect, plaintext.")
 @options.http_address
 @click.option(
@@ -93,22 +71,15 @@ class Addresses:
 @click.option("--log-format", type=click.Choice(logs.FORMATS), default="text", show_default=True)
 def start(
     platform: tuple[str, ...],
-    static_file: str,
+    platform_option: tuple[str, ...],
+    platforms_file: str,
     config: tuple[str, ...],
-    consul_addr: str,
-    consul_token: str,
-    consul_token_file: str,
-    consul_ca_file: str,
-    consul_cert_file: str,
-    consul_key_file: str,
-    consul_datacenter: tuple[str, ...],
-    consul_warning: str,
-    consul_empty_hold: float,
     xds_addr: str,
     http_addr: str,
     debounce: float,
     log_level: str,
     log_format: str,
+    **by_kind: Any,
 ) -> None:
     """Run the control plane.
 
@@ -118,18 +89,9 @@ def start(
     logs.configure(log_level, log_format)
     chosen = assembly.Options(
         platforms=platform,
-        static_file=static_file,
-        consul=assembly.ConsulOptions(
-            addr=consul_addr,
-            token=consul_token,
-            token_file=consul_token_file,
-            ca_file=consul_ca_file,
-            cert_file=consul_cert_file,
-            key_file=consul_key_file,
-            datacenters=consul_datacenter or None,
-            warning=consul_warning,
-            empty_hold=consul_empty_hold,
-        ),
+        platform_options=platform_option,
+        platforms_file=platforms_file,
+        kinds=platform_options.collected(by_kind),
         config=config,
     )
     try:
@@ -146,7 +108,7 @@ async def serve(chosen: assembly.Options, addresses: Addresses, debounce: float 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     plane = ControlPlane(
-        assembly.platforms(chosen),
+        assembly.platforms(assembly.platform_specs(chosen)),
         assembly.sources(chosen.config),
         clock=_now,
         debounce=debounce,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from adapters.consul.options import ConsulOptions
 from adapters.consul.watch import ConsulPlatform
 from pilot.model.service import ServiceKey
 from tests.contract.consul_server import ConsulServer
@@ -22,7 +23,7 @@ class ConsulWorld:
         self._addresses: dict[str, list[str]] = {}
 
     def platform(self) -> ConsulPlatform:
-        return ConsulPlatform(addr=self.server.url)
+        return ConsulPlatform(ConsulOptions(addr=self.server.url))
 
     def key(self, name: str) -> ServiceKey:
         return ServiceKey("default", f"{name}.service.consul")

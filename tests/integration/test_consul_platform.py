@@ -12,6 +12,7 @@ import pytest
 from adapters.api import Access
 from adapters.consul.client import Client, parse_address
 from adapters.consul.library import Library
+from adapters.consul.options import ConsulOptions
 from adapters.consul.watch import ConsulPlatform
 from adapters.platform import Delete, Upsert
 from pilot.model.service import Endpoint, Health, Port, Protocol, ServiceKey
@@ -33,7 +34,7 @@ def listen() -> Iterator[Listen]:
     listeners: list[Listener] = []
 
     def start(addr: str, **options: object) -> Listener:
-        listeners.append(Listener(ConsulPlatform(addr=addr, **options)))  # type: ignore[arg-type]
+        listeners.append(Listener(ConsulPlatform(ConsulOptions(addr=addr, **options))))  # type: ignore[arg-type]
         return listeners[-1]
 
     yield start

@@ -6,14 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from adapters.consul.options import ConsulOptions
 from adapters.consul.watch import ConsulPlatform
+from adapters.static.options import StaticOptions
 from adapters.static.watch import StaticPlatform
 from galley.ingest.files import FilesSource
-from mesh_adapter.assembly import ConsulOptions, Options, SetupError, platforms, sources
+from mesh_adapter.assembly import Options, PlatformSpec, SetupError, platform_specs, platforms, sources
+
+FILE = {"static": {"file": "services.yaml"}}
+
+
+def specs(**options: object) -> dict[str, PlatformSpec]:
+    return {spec.name: spec for spec in platform_specs(Options(**options))}  # type: ignore[arg-type]
 
 
 def test_platforms_in_the_order_that_was_asked_for() -> None:
-    found = platforms(Options(platforms=("static", "consul"), static_file="services.yaml"))
+    found = platforms(platform_specs(Options(platforms=("static", "consul"), kinds=FILE)))
     assert [(name, type(each)) for name, each in found.items()] == [
         ("static", StaticPlatform),
         ("consul", ConsulPlatform),
@@ -21,23 +29,83 @@ def test_platforms_in_the_order_that_was_asked_for() -> None:
 
 
 def test_a_static_file_alone_means_the_platform_static() -> None:
-    assert list(platforms(Options(static_file="services.yaml"))) == ["static"]
+    assert list(specs(kinds=FILE)) == ["static"]
+    assert list(specs(kinds=FILE, platforms=("consul",))) == ["consul"]
+
+
+def test_several_of_a_kind_each_with_options_of_its_own() -> None:
+    found = specs(
+        platforms=("consul=east", "consul=west"),
+        platform_options=("west.addr=10.0.0.2:8500", "west.token-file=/west", "west.datacenters=a,b"),
+        kinds={"consul": {"addr": "10.0.0.1:8500", "wait": 30.0}},
+    )
+    assert [spec.options for spec in found.values()] == [
+        ConsulOptions(addr="10.0.0.1:8500", wait=30.0),
+        ConsulOptions(addr="10.0.0.2:8500", wait=30.0, token_file="/west", datacenters=("a", "b")),
+    ]
+    assert [getattr(each, "name", "") for each in platforms(tuple(found.values())).values()] == ["east", "west"]
+
+
+def test_one_file_for_all_behind_what_the_command_line_names(tmp_path: Path) -> None:
+    file = tmp_path / "platforms.yaml"
+    file.write_text(
+        "platforms:\n"
+        "- {name: east, kind: consul, addr: 10.0.0.1, emptyHold: 0, datacenters: [a, b]}\n"
+        "- {name: static, file: more.yaml}\n"
+    )
+    found = specs(platforms=("static=near",), kinds=FILE, platforms_file=str(file))
+    assert {name: spec.options for name, spec in found.items()} == {
+        "near": StaticOptions(file="services.yaml"),
+        "east": ConsulOptions(addr="10.0.0.1", empty_hold=0.0, datacenters=("a", "b")),
+        "static": StaticOptions(file="more.yaml"),
+    }
+    file.write_text("platforms: []")
+    assert specs(platforms_file=str(file)) == {}
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (Options(), r"no platform: give --platform NAME \(static, consul\) or --static-file FILE"),
-        (Options(platforms=("etcd",)), r"--platform etcd: unknown platform 'etcd': known are consul.*static"),
-        (Options(platforms=("static",)), r"--platform static: .*--static-file"),
-        (Options(platforms=("consul", "consul")), r"--platform consul is given twice"),
-        (Options(platforms=("consul",), consul=ConsulOptions(addr="ftp://x")), r"--platform consul: .*ftp"),
-        (Options(platforms=("consul",), consul=ConsulOptions(empty_hold=-1)), r"--platform consul: .*-1"),
+        ({}, r"no platform: give --platform NAME \(static, consul.*\), --static-file FILE or --platforms-file FILE"),
+        ({"platforms": ("etcd",)}, r"--platform etcd: unknown kind of platform 'etcd': known are consul.*static"),
+        ({"platforms": ("static",)}, r"--platform static: file is missing.*--static-file"),
+        ({"platforms": ("consul", "consul")}, r"--platform consul is given twice"),
+        ({"platforms": ("consul=a", "static=a"), "kinds": FILE}, r"--platform a is given twice"),
+        ({"platforms": ("consul=a/b",)}, r"'a/b' is no name"),
+        ({"platforms": ("consul",), "kinds": {"consul": {"addr": "ftp://x"}}}, r"--platform consul: .*ftp"),
+        ({"platforms": ("consul",), "kinds": {"consul": {"empty_hold": -1.0}}}, r"--platform consul: .*-1"),
+        ({"platforms": ("consul",), "platform_options": ("consul.adr=x",)}, r"unknown option 'adr': known are addr"),
+        ({"platforms": ("consul",), "platform_options": ("east.addr=x",)}, r"east.…: no --platform has that name"),
+        ({"platforms": ("consul",), "platform_options": ("addr=x",)}, r"'addr=x' is not NAME.OPTION=VALUE"),
+        ({"platforms": ("consul",), "platform_options": ("consul.wait=x",)}, r"wait is 'x': write a number"),
+        ({"platforms_file": "/none.yaml"}, r"--platforms-file /none.yaml: No such file"),
     ],
 )
-def test_what_cannot_be_is_said_with_the_option(options: Options, message: str) -> None:
+def test_what_cannot_be_is_said_with_the_option(options: dict[str, object], message: str) -> None:
     with pytest.raises(SetupError, match=message):
-        platforms(options)
+        platforms(tuple(specs(**options).values()))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{name: east, kind: none}", r"platforms.yaml:2:3: platform east: unknown kind of platform 'none'"),
+        (
+            "{name: consul, addr: x, wait: soon}",
+            r"platforms.yaml:2:33: platform consul: wait is 'soon': write a number",
+        ),
+        ("{name: consul, adr: x}", r"platforms.yaml:2:23: platform consul: unknown option 'adr'"),
+        ("{name: consul, warning: maybe}", r"platforms.yaml:2:27: .*write include or exclude"),
+        ("{name: static}", r"platforms.yaml:2:3: platform static: file is missing"),
+        ("{name: consul, addr: 'ftp://x'}", r"platforms.yaml:2:3: not an address of Consul"),
+        ("{kind: consul}", r"platforms.yaml:2:3: platforms\[0\].name is missing"),
+    ],
+)
+def test_a_fault_in_the_file_has_coordinates(tmp_path: Path, entry: str, message: str) -> None:
+    file = tmp_path / "platforms.yaml"
+    file.write_text(f"platforms:\n- {entry}\n")
+    with pytest.raises(SetupError, match=message):
+        platforms(tuple(specs(platforms_file=str(file)).values()))
 
 
 def test_sources_by_what_the_operator_called_them(tmp_path: Path) -> None:

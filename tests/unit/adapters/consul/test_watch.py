@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from adapters.consul.options import ConsulOptions
 from adapters.consul.watch import ConsulPlatform
 from adapters.platform import Delete, Synced, Upsert
 from pilot.model.service import Health, ServiceKey
@@ -34,7 +35,7 @@ def listen(server: ConsulServer) -> Iterator[Listen]:
     listeners: list[Listener] = []
 
     def start(**options: object) -> Listener:
-        listeners.append(Listener(ConsulPlatform(addr=server.url, **options)))  # type: ignore[arg-type]
+        listeners.append(Listener(ConsulPlatform(ConsulOptions(addr=server.url, **options))))  # type: ignore[arg-type]
         return listeners[-1]
 
     yield start
@@ -231,7 +232,7 @@ def test_a_service_of_two_datacenters_is_one_with_both_localities(
 def test_another_datacenter_that_is_away_is_a_problem_and_keeps_its_instances(
     server: ConsulServer, other: ConsulServer, listen: Listen
 ) -> None:
-    heard = listen(datacenters=["dc1", "dc2"]).synced()
+    heard = listen(datacenters=("dc1", "dc2")).synced()
     heard.until_addresses(WEB, "10.0.0.1", "10.0.0.2", "203.0.113.1")
     other.fault = lambda path, query: Reply(500, "rpc error: No path to datacenter")
     other.answer_early()
@@ -243,7 +244,7 @@ def test_another_datacenter_that_is_away_is_a_problem_and_keeps_its_instances(
 
 
 def test_a_datacenter_that_does_not_exist_keeps_nobody_from_serving(server: ConsulServer, listen: Listen) -> None:
-    heard = listen(datacenters=["dc1", "dc9"]).synced()
+    heard = listen(datacenters=("dc1", "dc9")).synced()
     heard.until(lambda: "consul dc9 datacenter" in heard.problems, "a Problem")
     assert set(heard.services) == {WEB, DB}
     assert heard.events.count(Synced()) == 1
@@ -254,4 +255,4 @@ def test_a_datacenter_that_does_not_exist_keeps_nobody_from_serving(server: Cons
 )
 def test_an_option_that_makes_no_sense_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        ConsulPlatform(**options)  # type: ignore[arg-type]
+        ConsulPlatform(ConsulOptions(**options))  # type: ignore[arg-type]

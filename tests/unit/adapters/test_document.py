@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from adapters.static.document import MAX_BYTES, Fields, Items, MalformedError, Mark, Scalar, read
+from adapters.document import MAX_BYTES, Fields, Items, MalformedError, Mark, Scalar, read
 
 
 def test_nodes_know_their_place() -> None:

@@ -1,7 +1,8 @@
 """Reads YAML (and so JSON) into nodes that know their line, within limits that keep a hostile file harmless.
 
-Called by `adapters.static.convert`. PyYAML's own composer recurses, and expands aliases in whoever walks its result;
-this one is a loop over libyaml's events and knows what every node would weigh with its aliases written out.
+Called by `adapters.static.convert` and `adapters.platforms_file`. PyYAML's own composer recurses, and expands aliases
+in whoever walks its result; this one is a loop over libyaml's events and knows what every node would weigh with its
+aliases written out.
 """
 
 from __future__ import annotations

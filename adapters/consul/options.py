@@ -1,0 +1,38 @@
+"""What an operator may say of a Consul. Read by `adapters.options`; docs/reference/consul.md has the meaning."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+from adapters.options import option
+from adapters.platform import Platform
+
+
+@attrs.frozen
+class ConsulOptions:
+    """As the command line has them, `--consul-…`; the help texts are the meaning."""
+
+    addr: str = option("http://127.0.0.1:8500", help="Consul agent.", env="CONSUL_HTTP_ADDR")
+    token: str = option("", help="ACL token for Consul.", env="CONSUL_HTTP_TOKEN", secret=True)
+    token_file: str = option("", help="File with the ACL token, read again when it changes.")
+    ca_file: str = option("", help="CA certificate that Consul's must be signed by.")
+    cert_file: str = option("", help="Client certificate for Consul.")
+    key_file: str = option("", help="Key of the client certificate.")
+    datacenters: tuple[str, ...] = option(
+        (), help="Datacenter to read; repeatable; '*' for all. Default: the agent's own.", flag="datacenter"
+    )
+    warning: Literal["include", "exclude"] = option(
+        "exclude", help="Whether an instance whose check warns takes traffic."
+    )
+    wait: float = option(60.0, help="Seconds of a long poll, at most 600.")
+    empty_hold: float = option(
+        300.0, help="Seconds that services are kept when Consul suddenly tells of none; 0 believes it at once."
+    )
+
+    def platform(self, name: str) -> Platform:
+        """The platform, not watching yet. ValueError or OSError for an option that can't be."""
+        from adapters.consul.watch import ConsulPlatform
+
+        return ConsulPlatform(self, name)
