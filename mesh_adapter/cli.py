@@ -19,6 +19,7 @@ COMMANDS = {
     "validate": "mesh_adapter.commands.validate:validate",
     "proxy-status": "mesh_adapter.commands.proxy_status:proxy_status",
     "proxy-config": "mesh_adapter.commands.proxy_config:proxy_config",
+    "cert": "mesh_adapter.commands.cert:cert",
     "demo": "mesh_adapter.commands.demo:demo",
     "version": "mesh_adapter.commands.version:version",
 }

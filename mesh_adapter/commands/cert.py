@@ -1,0 +1,153 @@
+"""`mesh-adapter cert`: certificates of the mesh, issued, shown and renewed from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from citadel import ca_files, durable, identity, profile
+from citadel.authority import Authority, AuthorityError
+from citadel.csr import CsrError
+from citadel.identity import IdentityError
+from citadel.profile import ProfileError
+from mesh_adapter import authorities
+from mesh_adapter.authorities import AuthorityOptions, Duration, authority_options
+from mesh_adapter.commands import options
+from mesh_adapter.table import table
+
+T = TypeVar("T")
+CHAIN, KEY, ROOTS = "cert-chain.pem", "key.pem", "root-cert.pem"
+
+
+@click.group()
+def cert() -> None:
+    """Issue, show and rotate certificates."""
+
+
+@cert.command()
+@click.option("--namespace", default="default", show_default=True, help="Namespace of the identity.")
+@click.option("--service-account", required=True, help="Service account of the identity.")
+@click.option("--ttl", type=Duration(), default="24h", show_default=True, help="How long it lives.")
+@click.option("--dns-name", multiple=True, help="A further DNS name or IP address of a server. Repeatable.")
+@click.option("--out", default=".", show_default=True, help="Folder to write to.")
+@authority_options
+def issue(
+    namespace: str, service_account: str, ttl: timedelta, dns_name: tuple[str, ...], out: str, ca: AuthorityOptions
+) -> None:
+    """Make a key and a certificate: cert-chain.pem, key.pem and root-cert.pem.
+
+    Whoever may use the authority's key, or its token, may be anybody in the mesh: this is an operator's command.
+    """
+    try:
+        spiffe = identity.workload(ca.trust_domain, namespace, service_account)
+    except IdentityError as error:
+        raise click.UsageError(str(error)) from None
+    key = profile.new_key()
+
+    async def sign(authority: Authority) -> tuple[str, str, datetime]:
+        issued = await authority.sign(profile.request(key), spiffe, ttl, dns_name)
+        return profile.pem(*issued.chain), profile.pem(*authority.roots()), issued.not_after
+
+    chain, roots, until = with_authority(ca, sign)
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        durable.write(folder / KEY, profile.key_pem(key))
+        durable.write(folder / CHAIN, chain.encode(), 0o644)
+        durable.write(folder / ROOTS, roots.encode(), 0o644)
+    except OSError as error:
+        raise click.ClickException(f"--out {out}: {error.strerror}") from None
+    click.echo(f"{spiffe} until {until:%Y-%m-%d %H:%M:%S} UTC: {CHAIN}, {KEY}, {ROOTS} in {folder}")
+
+
+@cert.command()
+@click.argument("path", type=click.Path())
+@options.output("table", "json", "yaml")
+def show(path: str, output: str) -> None:
+    """What the certificates of a PEM file, or of a folder that `issue` wrote, say. Exit status 1 if one has expired."""
+    file = Path(path)
+    try:
+        found = ca_files.certificates(file / CHAIN if file.is_dir() else file)
+    except AuthorityError as error:
+        raise click.ClickException(str(error)) from None
+    now = datetime.now(UTC)
+    tell([plain(each, now) for each in found], output)
+    if any(each.not_valid_after_utc <= now for each in found):
+        raise SystemExit(1)
+
+
+def with_authority(ca: AuthorityOptions, work: Callable[[Authority], Awaitable[T]]) -> T:
+    """Starts the authority, does the work, and turns what goes wrong into exit status 1."""
+
+    async def run() -> T:
+        authority = authorities.make(ca)
+        try:
+            await authority.start()
+            return await work(authority)
+        finally:
+            await authority.close()
+
+    try:
+        return asyncio.run(run())
+    except (AuthorityError, CsrError) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{ca.chosen} CA: {error}") from None
+
+
+def plain(certificate: x509.Certificate, now: datetime) -> dict[str, Any]:
+    """A certificate's facts, for people and programs."""
+    try:
+        spiffe = str(profile.spiffe_id(certificate))
+    except ProfileError:
+        spiffe = ""
+    left = certificate.not_valid_after_utc - now
+    return {
+        "spiffeId": spiffe,
+        "subject": certificate.subject.rfc4514_string(),
+        "issuer": certificate.issuer.rfc4514_string(),
+        "serial": f"{certificate.serial_number:x}",
+        "notBefore": certificate.not_valid_before_utc.isoformat(),
+        "notAfter": certificate.not_valid_after_utc.isoformat(),
+        "expiresInSeconds": int(left.total_seconds()),
+        "valid": certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc,
+        "ca": _is_ca(certificate),
+        "sha256": certificate.fingerprint(hashes.SHA256()).hex(),
+    }
+
+
+def tell(found: list[dict[str, Any]], output: str) -> None:
+    """Prints certificates as the option `-o` says."""
+    if output == "json":
+        click.echo(json.dumps(found, indent=2))
+    elif output == "yaml":
+        click.echo(yaml.safe_dump(found, sort_keys=False), nl=False)
+    else:
+        rows = [
+            [
+                each["spiffeId"] or each["subject"],
+                "CA" if each["ca"] else "leaf",
+                "yes" if each["valid"] else "NO",
+                each["serial"],
+                each["notBefore"][:19],
+                each["notAfter"][:19],
+            ]
+            for each in found
+        ]
+        click.echo(table(["IDENTITY OR SUBJECT", "KIND", "VALID", "SERIAL", "NOT BEFORE", "NOT AFTER"], rows))
+
+
+def _is_ca(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
