@@ -118,9 +118,9 @@ def _all_destinations(spec: VirtualService) -> Iterator[tuple[Path, Destination]
 
 
 def _has_subset(subsets: _Subsets, host: str, name: str) -> bool:
-    return any(
-        name in names for of, names in subsets.items() if of == host or (of[:2] == "*." and host.endswith(of[1:]))
-    )
+    parts = host.split(".")
+    meant = (host, *("*." + ".".join(parts[count:]) for count in range(1, len(parts))))
+    return any(name in subsets.get(of, ()) for of in meant)
 
 
 def _unknown_host(each: ConfigObject[object], path: Path, host: str) -> Problem:

@@ -9,7 +9,7 @@ to do. A change of endpoints alone replans the load assignments of the services 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import attrs
@@ -19,9 +19,9 @@ from pilot import ir
 from pilot.envoy.emit import Emitter
 from pilot.model.catalog import Catalog
 from pilot.model.proxy import Inbound, OutboundView, ProxyView, Upstream
-from pilot.model.service import Service, ServiceKey
+from pilot.model.service import ServiceKey
 from pilot.model.snapshot import Snapshot
-from pilot.plan.endpoints import needs_dns
+from pilot.plan.change import endpoints_only
 from pilot.plan.index import Index
 from pilot.plan.proxy import (
     plan_endpoints,
@@ -34,7 +34,7 @@ from pilot.plan.proxy import (
 )
 from pilot.plan.proxyless import plan_proxyless, plan_proxyless_endpoints
 from pilot.xds import cache
-from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, Resources, ResourceSet
+from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, Resource, Resources, ResourceSet
 
 NOTHING = Snapshot(Catalog(), Config())
 
@@ -139,6 +139,8 @@ class Generator:
         self._index = Index.of(NOTHING)
         self._parts: dict[_Part, Resources] = {}
         self._views: dict[ProxyView, _View] = {}
+        # Each reduced view as one object for as long as it is asked for, since planning looks up a lot by it.
+        self._interned: dict[ProxyView, ProxyView] = {}
         # By reduced view: those that were asked for since the last update and reduce to it.
         self._askers: defaultdict[ProxyView, set[ProxyView]] = defaultdict(set)
         # Of earlier snapshots: only so that what comes out equal is the same object.
@@ -158,11 +160,12 @@ class Generator:
     def update(self, snapshot: Snapshot) -> None:
         """From now on `resources` answers from `snapshot`; views not asked for since the last update are let go."""
         before, self._snapshot = self._snapshot, snapshot
-        old, self._index = self._index, Index.of(snapshot, self._index.catalog)
+        old, self._index = self._index, Index.of(snapshot, self._index)
         self._old_views = self._views or self._old_views
         self._views = {}
+        self._interned = {view: view for view in self._old_views}
         self._askers.clear()
-        changed = _endpoints_only(old.catalog, self._index.catalog) if before.config is snapshot.config else None
+        changed = endpoints_only(old.catalog, self._index.catalog) if before.config is snapshot.config else None
         if changed is not None:
             live = {part for view in self._old_views for part in _parts_of(view)}
             kept = {part: found for part, found in self._parts.items() if part in live}
@@ -175,6 +178,7 @@ class Generator:
     def resources(self, view: ProxyView) -> Resources:
         """All that a proxy of this view is to be told. InconsistentPlanError if the plan is not whole."""
         reduced = reduce_view(self._index, view)
+        reduced = self._interned.setdefault(reduced, reduced)
         found = self._views.get(reduced)
         if found is None:
             found = self._views[reduced] = self._join(reduced)
@@ -218,22 +222,27 @@ class Generator:
         return found
 
     def _emit(self, plan: ir.Plan, old: Resources | None) -> Resources:
-        new = {
-            CDS: cache.resource_set(CDS, self._emitter.emit(plan.clusters)),
-            EDS: cache.resource_set(EDS, self._emitter.emit(plan.endpoints)),
-            LDS: cache.resource_set(LDS, self._emitter.emit((*plan.listeners, *plan.api_listeners))),
-            RDS: cache.resource_set(RDS, self._emitter.emit(plan.routes)),
+        emitted = {
+            CDS: self._emitter.emit(plan.clusters),
+            EDS: self._emitter.emit(plan.endpoints),
+            LDS: self._emitter.emit((*plan.listeners, *plan.api_listeners)),
+            RDS: self._emitter.emit(plan.routes),
         }
+        new = {type_url: _set(type_url, found, old[type_url] if old else None) for type_url, found in emitted.items()}
+        if old is not None and all(new[type_url] is old[type_url] for type_url in new):
+            return old
         problems = cache.problems(new)
         if problems:
             raise InconsistentPlanError("; ".join(problems))
-        return MappingProxyType(
-            {type_url: _kept(old[type_url] if old else None, found) for type_url, found in new.items()}
-        )
+        return MappingProxyType(new)
 
 
-def _kept(old: ResourceSet | None, new: ResourceSet) -> ResourceSet:
-    """The old set if the new one says the same."""
+def _set(type_url: str, found: Sequence[Resource], old: ResourceSet | None) -> ResourceSet:
+    """The old set if it holds the same."""
+    before = old.resources if old is not None else {}
+    if old is not None and len(before) == len(found) and all(before.get(each.name) is each for each in found):
+        return old
+    new = cache.resource_set(type_url, found)
     return old if old is not None and old.version == new.version else new
 
 
@@ -247,16 +256,3 @@ def _joined(type_url: str, parts: tuple[ResourceSet, ...]) -> ResourceSet:
     if len(filled) == 1:
         return filled[0]
     return cache.resource_set(type_url, (each for part in filled for each in part.resources.values()))
-
-
-def _endpoints_only(before: Catalog, after: Catalog) -> frozenset[ServiceKey] | None:
-    """The services whose endpoints changed, if nothing else did between the catalogs; else None."""
-    changed = after.changed(before)
-    old, new = before.services, after.services
-    return changed if all(_differ_in_endpoints_only(old.get(key), new.get(key)) for key in changed) else None
-
-
-def _differ_in_endpoints_only(old: Service | None, new: Service | None) -> bool:
-    if old is None or new is None or needs_dns(old) or needs_dns(new):
-        return False
-    return new.differs_in_endpoints_only(old)

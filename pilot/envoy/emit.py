@@ -6,7 +6,8 @@ same object again, whatever view it is for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
 
 from pilot import ir
 from pilot.envoy import codec
@@ -14,22 +15,40 @@ from pilot.envoy.clusters import cluster
 from pilot.envoy.discovery import new_resource
 from pilot.envoy.endpoints import load_assignment
 from pilot.envoy.listeners import api_listener, listener, route_names
-from pilot.envoy.routes import route_configuration
+from pilot.envoy.routes import encode_routes, virtual_host
 from pilot.xds.resource import CDS, EDS, LDS, RDS, Resource
 
+K = TypeVar("K")
+V = TypeVar("V")
 Value = ir.Cluster | ir.LoadAssignment | ir.Listener | ir.ApiListener | ir.RouteConfiguration
 
 
+class _Generations(Generic[K, V]):
+    """What was made of values: what is asked for moves to the newer generation, and what a whole generation passed
+    without asking for is dropped."""
+
+    def __init__(self) -> None:
+        self._old: dict[K, V] = {}
+        self._new: dict[K, V] = {}
+
+    def get(self, value: K, make: Callable[[K], V]) -> V:
+        found = self._new.get(value) or self._old.get(value) or make(value)
+        self._new[value] = found
+        return found
+
+    def next(self) -> None:
+        self._old, self._new = self._new, {}
+
+
 class Emitter:
-    """Not thread-safe: belongs to the one owner of generation. Two generations are kept: what is asked for moves to
-    the newer one, and what a whole generation passed without asking for is dropped."""
+    """Not thread-safe: belongs to the one owner of generation."""
 
     ALLOWANCE = 8192
     """Encodings within one generation after which the next begins, so that a churn of endpoints can't fill memory."""
 
     def __init__(self) -> None:
-        self._old: dict[Value, Resource] = {}
-        self._new: dict[Value, Resource] = {}
+        self._resources: _Generations[Value, Resource] = _Generations()
+        self._hosts: _Generations[ir.VirtualHost, bytes] = _Generations()
         self._since = 0
         self.encoded = 0
         """How many resources were encoded, ever: what tests and metrics hold against the changes made."""
@@ -39,22 +58,29 @@ class Emitter:
         return [self._one(value) for value in values]
 
     def next_generation(self) -> None:
-        self._old, self._new, self._since = self._new, {}, 0
+        self._resources.next()
+        self._hosts.next()
+        self._since = 0
 
     def _one(self, value: Value) -> Resource:
-        found = self._new.get(value) or self._old.get(value)
-        if found is None:
-            found = encode(value)
-            self.encoded += 1
-            self._since += 1
-        self._new[value] = found
+        found = self._resources.get(value, self._encode)
         if self._since > self.ALLOWANCE:
             self.next_generation()
         return found
 
+    def _encode(self, value: Value) -> Resource:
+        self.encoded += 1
+        self._since += 1
+        return encode(value, lambda host: self._hosts.get(host, encode_host))
 
-def encode(value: Value) -> Resource:
-    """One resource, encoded now."""
+
+def encode_host(value: ir.VirtualHost) -> bytes:
+    """A virtual host, alone."""
+    return codec.encode(virtual_host(value))
+
+
+def encode(value: Value, host: Callable[[ir.VirtualHost], bytes] = encode_host) -> Resource:
+    """One resource, encoded now; its virtual hosts by `host`, since of a thousand of them a change concerns one."""
     if isinstance(value, ir.Cluster):
         refers = [(EDS, value.name)] if value.discovery is ir.Discovery.EDS else []
         return new_resource(CDS, value.name, codec.encode(cluster(value)), refers, value.origin)
@@ -66,4 +92,4 @@ def encode(value: Value) -> Resource:
     if isinstance(value, ir.ApiListener):
         return new_resource(LDS, value.name, codec.encode(api_listener(value)), [(RDS, value.http.route_name)])
     origins = {route.origin for host in value.virtual_hosts for route in host.routes if route.origin}
-    return new_resource(RDS, value.name, codec.encode(route_configuration(value)), (), ", ".join(sorted(origins)[:3]))
+    return new_resource(RDS, value.name, encode_routes(value, host), (), ", ".join(sorted(origins)[:3]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,8 @@ from pilot.envoy.sources import origin_metadata
 from pilot.envoy.strings import string_matcher
 
 _RouteConfiguration = codec.message(library.RouteConfiguration)
+_VirtualHost = codec.message(library.VirtualHost)
+_HOSTS_FIELD = _RouteConfiguration.DESCRIPTOR.fields_by_name["virtual_hosts"].number
 ENVOY_BODY_LIMIT = 4096
 """Envoy's default of max_direct_response_body_size_bytes: a longer body makes it refuse the whole configuration."""
 _PREVIOUS_HOSTS = {
@@ -36,9 +39,20 @@ _PREVIOUS_PRIORITIES = {
 
 def route_configuration(value: ir.RouteConfiguration) -> Any:
     """envoy.config.route.v3.RouteConfiguration; direct responses longer than Envoy's usual limit raise it."""
+    found = _without_hosts(value)
+    found.virtual_hosts.extend(virtual_host(host) for host in value.virtual_hosts)
+    return found
+
+
+def encode_routes(value: ir.RouteConfiguration, host: Callable[[ir.VirtualHost], bytes]) -> bytes:
+    """The same message as bytes, its virtual hosts being what `host` makes of each: fields may come in any order."""
+    hosts = (codec.length_delimited(_HOSTS_FIELD, host(each)) for each in value.virtual_hosts)
+    return b"".join((codec.encode(_without_hosts(value)), *hosts))
+
+
+def _without_hosts(value: ir.RouteConfiguration) -> Any:
     found = _RouteConfiguration(
         name=value.name,
-        virtual_hosts=[_virtual_host(host) for host in value.virtual_hosts],
         validate_clusters={"value": False},
         ignore_port_in_host_matching=value.ignore_port,
     )
@@ -55,14 +69,15 @@ def _longest_body(value: ir.RouteConfiguration) -> int:
     return max(map(len, bodies), default=0)
 
 
-def _virtual_host(value: ir.VirtualHost) -> dict[str, Any]:
-    return {
-        "name": value.name,
-        "domains": value.domains,
-        "routes": [_route(route) for route in value.routes],
-        "include_request_attempt_count": True,
+def virtual_host(value: ir.VirtualHost) -> Any:
+    """envoy.config.route.v3.VirtualHost."""
+    return _VirtualHost(
+        name=value.name,
+        domains=value.domains,
+        routes=[_route(route) for route in value.routes],
+        include_request_attempt_count=True,
         **({"require_tls": "ALL"} if value.require_tls else {}),
-    }
+    )
 
 
 def _route(value: ir.Route) -> dict[str, Any]:

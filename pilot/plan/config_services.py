@@ -25,7 +25,7 @@ from pilot.plan.workloads import Workloads
 Entry = ConfigObject[kind.ServiceEntry]
 PLATFORM = "configuration"
 UNIX = "unix://"
-NOBODY = "~"
+NO_SERVICES = Catalog()
 _RESOLUTIONS = {
     kind.Resolution.STATIC: Resolution.ENDPOINTS,
     kind.Resolution.DNS: Resolution.DNS,
@@ -48,7 +48,8 @@ def with_config_services(catalog: Catalog, config: Config, before: Catalog) -> C
         old = before.services.get(key)
         if old is not service and old == service:
             found[key] = old
-    return Catalog(found)
+    after = Catalog(found)
+    return after if after.changed(before) else before
 
 
 def _services(entry: Entry, workloads: Workloads) -> Iterator[Service]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
 
-from galley.config import ConfigObject
+from galley.config import Config, ConfigObject
 from galley.delegates import merge_delegates
 from galley.kinds.destination_rule import DestinationRule
 from galley.kinds.gateway import Gateway
@@ -26,11 +26,12 @@ from pilot.model.proxy import OutboundView
 from pilot.model.service import Service, has_labels
 from pilot.model.snapshot import Snapshot
 from pilot.plan.bindings import MESH, applies_to
-from pilot.plan.config_services import with_config_services
+from pilot.plan.change import endpoints_only
+from pilot.plan.config_services import NO_SERVICES, with_config_services
 from pilot.plan.locality import asks_for_locality, client_labels
+from pilot.plan.memo import Memo
 
 T = TypeVar("T")
-NO_SERVICES = Catalog()
 
 
 @attrs.frozen(eq=False)
@@ -39,6 +40,7 @@ class Hosts:
 
     by_host: Mapping[str, tuple[Service, ...]]
     by_short_name: Mapping[str, tuple[Service, ...]]
+    _visible: dict[str, tuple[Service, ...]] = attrs.field(factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, catalog: Catalog) -> Hosts:
@@ -67,8 +69,14 @@ class Hosts:
 
     def visible(self, namespace: str) -> tuple[Service, ...]:
         """One service a host, as clients of `namespace` see them, ordered by host."""
+        known = self._visible.get(namespace)
+        if known is None:
+            known = self._visible[namespace] = tuple(self._seen_from(namespace))
+        return known
+
+    def _seen_from(self, namespace: str) -> Iterator[Service]:
         seen = ([each for each in found if each.is_visible_to(namespace)] for _, found in sorted(self.by_host.items()))
-        return tuple(service for found in seen if (service := nearest(found, namespace)))
+        return (service for found in seen if (service := nearest(found, namespace)))
 
 
 def short_name(host: str) -> str:
@@ -110,10 +118,10 @@ class Rules(Generic[T]):
 
         Rules that the client's namespace is not to see, and those that do not apply, are as if they were not there.
         """
-        groups = itertools.chain(
-            (self.exact.get(service.host, ()),),
-            (rules for suffix, rules in self.wildcards if service.host.endswith(suffix)),
-        )
+        named = self.exact.get(service.host, ())
+        if not named and not self.wildcards:
+            return ()
+        groups = itertools.chain((named,), (rules for suffix, rules in self.wildcards if service.host.endswith(suffix)))
         seen = (tuple(each for each in group if exported(each, client_namespace) and applies(each)) for group in groups)
         found = next(filter(None, seen), ())
         for namespace in (client_namespace, service.namespace):
@@ -142,13 +150,18 @@ class Index:
     """By NAMESPACE/NAME."""
     asks_for_locality: bool
     """Whether some rule makes traffic depend on where the client runs."""
+    rules_of_destinations: tuple[ConfigObject[DestinationRule], ...] = ()
+    services_memo: Memo = attrs.field(factory=Memo)
+    """For what follows from what its keys name, and from nothing else in the index."""
+    routes_memo: Memo = attrs.field(factory=Memo)
+    """For what follows from services, their endpoints aside, and from destination rules too: begins anew with these."""
 
     @classmethod
-    def of(cls, snapshot: Snapshot, before: Catalog = NO_SERVICES) -> Index:
-        """`before` is the catalog of the last index: what is as it was there stays the same object."""
+    def of(cls, snapshot: Snapshot, before: Index | None = None) -> Index:
+        """`before` is the last index: what is as it was there stays the same object."""
         config = snapshot.config
-        catalog = with_config_services(snapshot.catalog, config, before)
-        hosts = Hosts.of(catalog)
+        catalog = with_config_services(snapshot.catalog, config, before.catalog if before else NO_SERVICES)
+        hosts = before.hosts if before and before.catalog is catalog else Hosts.of(catalog)
         routing = merge_delegates(config.virtual_services, hosts.full_name)
         return cls(
             catalog=catalog,
@@ -164,10 +177,17 @@ class Index:
                 (*_source_labels(routing), *client_labels(config.destination_rules)),
             ),
             asks_for_locality=any(map(asks_for_locality, config.destination_rules)),
+            rules_of_destinations=config.destination_rules,
+            services_memo=Memo(before.services_memo if before else None),
+            routes_memo=Memo(before.routes_memo if before and _routes_stay(before, catalog, config) else None),
         )
 
     def destination_rules_for(self, service: Service, view: OutboundView) -> tuple[ConfigObject[DestinationRule], ...]:
         """Those in force for a client: with a selector that takes it in, else those without one."""
+        key = ("destination rules", service.key, view)
+        return self.routes_memo.get(key, lambda: self._destination_rules_for(service, view))
+
+    def _destination_rules_for(self, service: Service, view: OutboundView) -> tuple[ConfigObject[DestinationRule], ...]:
         found = self.destination_rules.matching(service, view.namespace, lambda rule: _selects(rule, view))
         selector = next((rule.spec.workload_selector for rule in found if rule.spec.workload_selector), None)
         return tuple(rule for rule in found if rule.spec.workload_selector == selector)
@@ -192,6 +212,14 @@ class Index:
             )
             found += [(host, seen[0])] if seen else []
         return tuple(found)
+
+
+def _routes_stay(before: Index, catalog: Catalog, config: Config) -> bool:
+    """Whether a virtual service that did not change makes the routes that it made before."""
+    same_rules = len(before.rules_of_destinations) == len(config.destination_rules) and all(
+        old is new for old, new in zip(before.rules_of_destinations, config.destination_rules, strict=True)
+    )
+    return same_rules and endpoints_only(before.catalog, catalog) is not None
 
 
 def _by_namespace(objects: Iterable[ConfigObject[T]]) -> Mapping[str, tuple[ConfigObject[T], ...]]:

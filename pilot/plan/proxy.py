@@ -48,18 +48,39 @@ def plan_outbound(index: Index, view: OutboundView) -> ir.Plan:
 
 def plan_services(index: Index, view: OutboundView) -> ir.Plan:
     """Clusters and endpoints of every service that the proxy may call."""
+    found = reachable(index, view)
+
+    def make() -> tuple[tuple[Service, ...], ir.Plan]:
+        return found, _plan_services(index, view, found)
+
+    # By the identity of the services: all that there are stay the same tuple while none of them changes.
+    return index.routes_memo.get((id(found), view), make)[1]
+
+
+def _plan_services(index: Index, view: OutboundView, found: tuple[Service, ...]) -> ir.Plan:
     clusters: list[ir.Cluster] = []
     endpoints: list[ir.LoadAssignment] = []
-    for service in reachable(index, view):
-        rules = index.destination_rules_for(service, view)
-        planned, assignments = resolved(
-            service, outbound_clusters(service, rules, view), load_assignments(service, rules, view)
-        )
-        clusters += planned
-        endpoints += assignments
+    for service in found:
+        planned = _plan_service(index, view, service)
+        clusters += planned.clusters
+        endpoints += planned.endpoints
     if view.scope.forward_unknown and not view.scope.egress_proxy:
         clusters.append(passthrough_cluster())
     return ir.Plan(clusters=tuple(clusters), endpoints=tuple(endpoints))
+
+
+def _plan_service(index: Index, view: OutboundView, service: Service) -> ir.Plan:
+    """Kept by the identity of the service, since to compare its endpoints costs more than to plan them."""
+    rules = index.destination_rules_for(service, view)
+
+    def make() -> tuple[Service, ir.Plan]:
+        clusters, endpoints = resolved(
+            service, outbound_clusters(service, rules, view), load_assignments(service, rules, view)
+        )
+        return service, ir.Plan(clusters=tuple(clusters), endpoints=tuple(endpoints))
+
+    # The service is kept too, so that no other can come by its identity meanwhile.
+    return index.services_memo.get((id(service), rules, view), make)[1]
 
 
 def plan_gateways(index: Index, view: OutboundView, gateways: tuple[str, ...]) -> ir.Plan:

@@ -22,14 +22,24 @@ from pilot.plan.retries import DEFAULT_RETRY
 from pilot.plan.split import Rule
 
 
-def default_routes(host: str, port: int) -> tuple[ir.Route, ...]:
+def default_routes(client: Client, host: str, port: int) -> tuple[ir.Route, ...]:
     """Everything to the service itself."""
-    cluster = ir.WeightedCluster(names.outbound_cluster(host, port), 100)
-    return (ir.Route("default", ir.RouteMatch(), ir.Forward((cluster,), retry=DEFAULT_RETRY)),)
+
+    def make() -> tuple[ir.Route, ...]:
+        cluster = ir.WeightedCluster(names.outbound_cluster(host, port), 100)
+        route = ir.Route("default", ir.RouteMatch(), ir.Forward((cluster,), retry=DEFAULT_RETRY))
+        return with_hash_policies(client, (route,))
+
+    return client.index.routes_memo.get((host, port, client.view, client.gateway), make)
 
 
 def http_routes(client: Client, rule: Rule, port: int) -> tuple[ir.Route, ...]:
     """The rule's HTTP routes for requests to `port`, in order, up to the first that takes everything."""
+    key = (rule, port, client.view, client.gateway)
+    return client.index.routes_memo.get(key, lambda: _http_routes(client, rule, port))
+
+
+def _http_routes(client: Client, rule: Rule, port: int) -> tuple[ir.Route, ...]:
     found: list[ir.Route] = []
     for route in _all_routes(client, rule, port):
         found.append(route)

@@ -8,6 +8,7 @@ has it, and who comes away with none is left out.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
@@ -18,7 +19,6 @@ from pilot import ir
 from pilot.model.service import Port, Protocol, Service
 from pilot.plan import names
 from pilot.plan.client import Client
-from pilot.plan.hashing import with_hash_policies
 from pilot.plan.reach import services as services_in
 from pilot.plan.reach import takes_host
 from pilot.plan.routes import default_routes, http_routes
@@ -53,38 +53,62 @@ def outbound_routes(client: Client) -> ir.RouteConfiguration:
 def egress_routes(client: Client, name: str, port: int, services: Iterable[Service]) -> ir.RouteConfiguration:
     """The routes of a listener for some hosts on one port: that port of the services that have it, by host."""
     narrowed = (attrs.evolve(each, ports=tuple(p for p in each.ports if p.number == port)) for each in services)
-    return _by_host(client, name, narrowed, ())
+    return _by_host(client, name, tuple(narrowed), ())
 
 
 def _by_host(
-    client: Client, name: str, members: Iterable[Service], strangers: Sequence[tuple[str, ConfigObject[VirtualService]]]
+    client: Client,
+    name: str,
+    members: tuple[Service, ...],
+    strangers: Sequence[tuple[str, ConfigObject[VirtualService]]],
 ) -> ir.RouteConfiguration:
-    namespace = client.view.namespace
-    services = [service for service in members if http_ports(service)]
-    domains = _Domains()
-    for service in services:
-        domains.claim(service, service.host)
-    for service in services:
-        for address in service.addresses:
-            domains.claim(service, _written(address))
-    for host, _ in strangers:
-        domains.claim_one(host, HTTP_PORT, (host, names.host_route(host, HTTP_PORT)))
-    for service in sorted(services, key=lambda each: (each.namespace != namespace, each.key)):
-        for short in () if service.configured else _short_names(service.host):
-            domains.claim(service, short)
-    found = [
-        _virtual_host(client, service, port, claimed)
-        for service in services
-        for port in http_ports(service)
-        if (claimed := domains.of(service.host, port.number))
-    ]
+    served = _served(client, members, tuple(host for host, _ in strangers))
+    found = [_virtual_host(client, service, port, claimed) for service, port, claimed in served.services if claimed]
     found += (
         _without_service(client, host, rule, claimed)
-        for host, rule in strangers
-        if (claimed := domains.of(host, HTTP_PORT))
+        for (host, rule), claimed in zip(strangers, served.strangers, strict=True)
+        if claimed
     )
     unknown = _unknown_host(client)
     return ir.RouteConfiguration(name, (*sorted(found, key=lambda each: each.name), unknown))
+
+
+@attrs.frozen(eq=False)
+class _AllServed:
+    """Each port of each service, and each further host, with the domains that it has; perhaps none."""
+
+    services: tuple[tuple[Service, Port, tuple[str, ...]], ...]
+    strangers: tuple[tuple[str, ...], ...]
+
+
+def _served(client: Client, members: tuple[Service, ...], strangers: tuple[str, ...]) -> _AllServed:
+    """Kept by the identity of the services, which stay the same tuple while none changes."""
+
+    def make() -> tuple[tuple[Service, ...], _AllServed]:
+        return members, _share_out(client.view.namespace, members, strangers)
+
+    return client.index.services_memo.get((id(members), strangers, client.view.namespace), make)[1]
+
+
+def _share_out(namespace: str, members: tuple[Service, ...], strangers: tuple[str, ...]) -> _AllServed:
+    served = [_Served(service, ports) for service in members if (ports := http_ports(service))]
+    domains = _Domains()
+    for each in served:
+        domains.claim(each, each.service.host)
+    for each in served:
+        for address in each.service.addresses:
+            domains.claim(each, _written(address))
+    for host in strangers:
+        domains.claim_one(host, HTTP_PORT, (host, names.host_route(host, HTTP_PORT)))
+    for each in sorted(served, key=lambda each: (each.service.namespace != namespace, each.service.key)):
+        for short in () if each.service.configured else _short_names(each.service.host):
+            domains.claim(each, short)
+    return _AllServed(
+        tuple(
+            (each.service, port, domains.of(each.service.host, port.number)) for each in served for port in each.ports
+        ),
+        tuple(domains.of(host, HTTP_PORT) for host in strangers),
+    )
 
 
 def _unknown_host(client: Client) -> ir.VirtualHost:
@@ -116,7 +140,7 @@ def _virtual_host(client: Client, service: Service, port: Port, domains: tuple[s
         # None are left where all were delegated to what is missing: nothing is routed then, rather than everything.
         routes = http_routes(client, rule, port.number)
     else:
-        routes = with_hash_policies(client, default_routes(service.host, port.number))
+        routes = default_routes(client, service.host, port.number)
     return ir.VirtualHost(names.host_route(service.host, port.number), domains, routes)
 
 
@@ -126,6 +150,20 @@ def _without_service(
     return ir.VirtualHost(names.host_route(host, HTTP_PORT), domains, http_routes(client, rule, HTTP_PORT))
 
 
+@attrs.frozen(eq=False)
+class _Served:
+    """A service, and its ports that may be spoken HTTP to: at least one."""
+
+    service: Service
+    ports: tuple[Port, ...]
+
+    @functools.cached_property
+    def default(self) -> Port:
+        """The port of a request that names none: 80 if there is one, else the lowest."""
+        lowest = min(self.ports, key=lambda port: port.number)
+        return next((port for port in self.ports if port.number == HTTP_PORT), lowest)
+
+
 @attrs.define
 class _Domains:
     """Who has which domain, by host and port; none is given twice."""
@@ -133,12 +171,12 @@ class _Domains:
     _taken: set[str] = attrs.field(factory=set)
     _found: dict[tuple[str, int], list[str]] = attrs.field(factory=dict)
 
-    def claim(self, service: Service, name: str) -> None:
+    def claim(self, served: _Served, name: str) -> None:
         """`name` for the service's default port, `name:port` for each."""
-        default = _default_port(service)
-        for port in http_ports(service):
+        for port in served.ports:
             with_port = names.host_route(name, port.number)
-            self.claim_one(service.host, port.number, (name, with_port) if port == default else (with_port,))
+            domains = (name, with_port) if port is served.default else (with_port,)
+            self.claim_one(served.service.host, port.number, domains)
 
     def claim_one(self, host: str, port: int, domains: Iterable[str]) -> None:
         mine = self._found.setdefault((host, port), [])
@@ -160,9 +198,3 @@ def _short_names(host: str) -> Iterator[str]:
     """`a.b.c` → `a.b`, `a`: every name that a search domain could complete."""
     parts = host.split(".")
     return (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
-
-
-def _default_port(service: Service) -> Port:
-    """The port of a request that names none: 80 if there is one, else the lowest."""
-    ports = http_ports(service)
-    return next((port for port in ports if port.number == HTTP_PORT), min(ports, key=lambda port: port.number))

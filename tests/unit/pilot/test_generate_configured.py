@@ -7,6 +7,7 @@ from typing import Any
 from galley.config import Config, ConfigObject
 from galley.kinds.service_entry import LabelSelector, Resolution, ServiceEntry, ServicePort
 from galley.kinds.sidecar import IstioEgressListener, Sidecar
+from galley.kinds.virtual_service import Destination, HTTPRoute, HTTPRouteDestination, VirtualService
 from pilot.generate import Generator
 from pilot.model.catalog import Catalog
 from pilot.model.proxy import OutboundView, ProxyView
@@ -65,3 +66,22 @@ def test_proxies_of_one_scope_share_their_resources() -> None:
     views = (ProxyView(), ProxyView(OutboundView(labels=LABELS)))
     assert generator.resources(views[0]) is generator.resources(views[1])
     assert set(generator.resources(views[0])[CDS].resources) == {"outbound|80||old.example"}
+
+
+def test_a_changed_virtual_service_changes_the_routes_alone_and_plans_the_others_no_more() -> None:
+    services = catalog("10.0.0.1")
+    others = [route(name, "old.example") for name in ("a.example", "b.example")]
+    generator = Generator()
+    generator.update(Snapshot(services, configured(route("c.example", "old.example"), *others)))
+    before = generator.resources(ProxyView())
+    encoded = generator.encoded
+    generator.update(Snapshot(services, configured(route("c.example", "shop.mesh"), *others)))
+    after = generator.resources(ProxyView())
+    assert all(after[each] is before[each] for each in (CDS, EDS, LDS))
+    assert b"shop.mesh" in after[RDS].resources["15001"].body.split(b"c.example:80")[-1]
+    assert generator.encoded - encoded == 1
+
+
+def route(host: str, to: str) -> ConfigObject[VirtualService]:
+    spec = VirtualService((host,), http=(HTTPRoute(route=(HTTPRouteDestination(Destination(to)),)),))
+    return ConfigObject("VirtualService", "default", host, spec)

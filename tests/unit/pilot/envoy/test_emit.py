@@ -6,6 +6,7 @@ import attrs
 
 from pilot import ir
 from pilot.envoy.emit import Emitter, encode
+from pilot.envoy.routes import route_configuration
 from pilot.xds.resource import CDS, EDS, LDS, RDS
 
 CLUSTER = ir.Cluster("outbound|80||web.example", ir.Discovery.EDS, origin="DestinationRule default/web")
@@ -86,3 +87,16 @@ def test_a_resource_has_its_type_its_name_and_the_object_that_made_it() -> None:
 def test_the_version_follows_the_content() -> None:
     assert encode(CLUSTER).version == encode(attrs.evolve(CLUSTER)).version
     assert encode(CLUSTER).version != encode(attrs.evolve(CLUSTER, name="other")).version
+
+
+def test_routes_are_the_same_message_whether_their_hosts_were_encoded_before_or_not() -> None:
+    route = ir.Route("default", ir.RouteMatch(), ir.DirectResponse(200, "x" * 5000))
+    hosts = tuple(ir.VirtualHost(name, (name,), (route,)) for name in ("a", "b"))
+    emitter = Emitter()
+    (before,) = emitter.emit([ir.RouteConfiguration("80", hosts)])
+    changed = (hosts[0], ir.VirtualHost("b", ("b", "c"), (route,)))
+    (after,) = emitter.emit([ir.RouteConfiguration("80", changed)])
+    assert after.version != before.version
+    for resource, whole in ((before, hosts), (after, changed)):
+        message = route_configuration(ir.RouteConfiguration("80", whole))
+        assert type(message).FromString(resource.body) == message

@@ -152,10 +152,10 @@ def test_what_did_not_change_is_the_same_object() -> None:
         entry("other.example", name="other", endpoints=(WorkloadEntry("10.0.0.9"),)),
     )
     old = Index.of(snapshot(*parts, service("web.example", endpoints=[endpoint(labels=(("a", "b"),))])))
-    same = Index.of(snapshot(*parts, service("web.example", endpoints=[endpoint(labels=(("a", "b"),))])), old.catalog)
+    same = Index.of(snapshot(*parts, service("web.example", endpoints=[endpoint(labels=(("a", "b"),))])), old)
     assert same.catalog.changed(old.catalog) == frozenset()
     new = Index.of(
-        snapshot(*parts, service("web.example", endpoints=[endpoint("10.0.0.2", labels=(("a", "b"),))])), old.catalog
+        snapshot(*parts, service("web.example", endpoints=[endpoint("10.0.0.2", labels=(("a", "b"),))])), old
     )
     assert {key.host for key in new.catalog.changed(old.catalog)} == {"web.example", "api.example"}
     bare = snapshot(service())

@@ -53,7 +53,7 @@ def shares(*destinations: HTTPRouteDestination) -> list[tuple[str, int]]:
 
 
 def test_the_default_route_takes_everything_to_the_service_and_retries() -> None:
-    (route,) = default_routes("web.example", 80)
+    (route,) = default_routes(client(service()), "web.example", 80)
     assert route.match == ir.RouteMatch()
     assert route.action == ir.Forward((ir.WeightedCluster("outbound|80||web.example", 100),), retry=DEFAULT_RETRY)
 
