@@ -49,6 +49,15 @@ spec:
     connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}
 ---
 apiVersion: networking.istio.io/v1beta1
+kind: VirtualService
+metadata: {name: narrow}
+spec:
+  hosts: [narrow.service.consul]
+  http:
+  - route: [{destination: {host: narrow.service.consul}}]
+    headers: {response: {set: {x-flags: "%RESPONSE_FLAGS%"}}}
+---
+apiVersion: networking.istio.io/v1beta1
 kind: DestinationRule
 metadata: {name: turns}
 spec:
@@ -103,6 +112,7 @@ def test_more_requests_than_the_connection_pool_takes_overflow(shared: Mesh, cli
     turned_away = [reply for reply in sent.result() if reply.status == 503]
     assert len(turned_away) == 8
     assert all(reply.headers["x-envoy-overloaded"] == "true" for reply in turned_away)
+    assert {reply.headers["x-flags"] for reply in turned_away} == {"UO"}
     assert narrow.count() == before + 2
 
 
