@@ -42,7 +42,7 @@ def outbound_clusters(service: Service, rules: Sequence[Rule], view: OutboundVie
 def _outbound(service: Service, port: Port, subset: str, rule: Policy, view: OutboundView, origin: str) -> ir.Cluster:
     pool = rule.connection_pool or kind.ConnectionPoolSettings()
     outlier = rule.outlier_detection
-    http = _upgraded(upstream_http(port.protocol), pool.http)
+    http = _upgraded(_spoken(port.protocol, rule.tls), pool.http)
     return ir.Cluster(
         name=names.outbound_cluster(service.host, port.number, subset),
         discovery=ir.Discovery.EDS,
@@ -118,6 +118,12 @@ def upstream_http(protocol: Protocol) -> ir.UpstreamHttp:
     if protocol is Protocol.HTTP:
         return ir.UpstreamHttp.HTTP1
     return ir.UpstreamHttp.SAME if protocol is Protocol.UNSPECIFIED else ir.UpstreamHttp.NONE
+
+
+def _spoken(protocol: Protocol, tls: kind.ClientTLSSettings | None) -> ir.UpstreamHttp:
+    """The same; and HTTPS whose TLS a rule begins here is HTTP inside, so that each request can ask for its host."""
+    begins_tls = tls is not None and tls.mode is not kind.TLSmode.DISABLE
+    return ir.UpstreamHttp.HTTP1 if protocol is Protocol.HTTPS and begins_tls else upstream_http(protocol)
 
 
 def _upgraded(http: ir.UpstreamHttp, settings: kind.HTTPSettings | None) -> ir.UpstreamHttp:

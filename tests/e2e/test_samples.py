@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import ssl
 import sys
 import time
 from collections import Counter
@@ -19,11 +20,13 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.e2e.peers import answer_http, peer
 from tests.e2e.test_tcp import ask
 from tests.e2e.traffic import Connection, Reply
 from tests.e2e.world import Instance, Mesh, Sidecar, eventually
 from tests.servers.ports import free_port
 from tests.servers.process import Process
+from tests.servers.tls import Authority, Certificate
 
 pytestmark = pytest.mark.e2e
 
@@ -217,6 +220,31 @@ def test_httpbin_s_circuit_breaker_trips(shared: Mesh, client: Sidecar) -> None:
     refused = [reply for reply in replies if reply.status == 503]
     assert {reply.headers.get("x-envoy-overloaded") for reply in refused} == {"true"}
     assert client.stat(f"{cluster}.upstream_rq_pending_overflow") >= len(refused)
+
+
+def server_context(certificate: Certificate) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.cert_file, certificate.key_file)
+    return context
+
+
+def test_tls_to_an_api_outside_is_begun_by_the_proxy(
+    shared: Mesh, client: Sidecar, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The sample with another host, whose address and authority are said, as there is no Google here."""
+    authority = Authority(tmp_path_factory.mktemp("apis-authority"))
+    told = "apis.sample.example"
+    text = (SAMPLES / "bookinfo" / "egress-rule-google-apis.yaml").read_text().replace("www.googleapis.com", told)
+    asked: list[str | None] = []
+    secured = server_context(authority.issue("apis", f"DNS:{told}"))
+    secured.sni_callback = lambda _, name, __: asked.append(name)
+    with peer(answer_http, secured) as port:
+        where = f"  endpoints: [{{address: 127.0.0.1, ports: {{http: 1, https: {port}}}}}]\n  resolution: DNS\n"
+        text = text.replace("  resolution: DNS\n", where)
+        text = text.replace("mode: SIMPLE\n", f"mode: SIMPLE\n        caCertificates: {authority.ca_file}\n")
+        shared.apply("sample-apis.yaml", text)
+        eventually(lambda: client.get(told).status == 200, "the API answering")
+    assert set(asked) == {told}
 
 
 def test_tcp_is_shifted_behind_the_gateway(shared: Mesh, bookinfo: Ingress) -> None:

@@ -47,5 +47,5 @@ def test_the_google_apis_are_called_by_tls_that_the_proxy_begins() -> None:
     secured, plain = (clusters[f"outbound|{port}||www.googleapis.com"] for port in (443, 80))
     assert plain.tls is None
     assert secured.tls is not None
-    assert secured.tls.sni or secured.tls.auto_sni
+    assert (secured.tls.auto_sni, secured.tls.auto_san) == (True, True)
     assert secured.discovery is ir.Discovery.STRICT_DNS
