@@ -60,9 +60,9 @@ def tag_labels(tags: Iterable[str], meta: Mapping[str, str]) -> Labels:
 
 
 def services_of(
-    instances: Sequence[Instance], key: Callable[[str], ServiceKey], origin: str
+    instances: Sequence[Instance], key: Callable[[str], ServiceKey], origin: str, name: str = ""
 ) -> tuple[tuple[Service, ...], tuple[Problem, ...]]:
-    """The services that instances of one name make up: one a namespace, whose key `key` tells.
+    """The services that instances of one `name` make up: one a namespace, whose key `key` tells.
 
     Instances come in the order to keep.
     """
@@ -73,7 +73,7 @@ def services_of(
         port, faults = one_port(members, origin)
         problems += faults
         endpoints = tuple(attrs.evolve(m.endpoint, ports=((port.name, m.port),)) for m in members)
-        made.append(Service(key(namespace), (port,), endpoints, origin=origin))
+        made.append(Service(key(namespace), (port,), endpoints, origin=origin, name=name))
     return tuple(made), tuple(problems)
 
 

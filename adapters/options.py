@@ -91,6 +91,20 @@ def decode(options: type[T], given: Mapping[str, Given], defaults: Mapping[str, 
     return options(**values)
 
 
+def apart(given: Mapping[str, Given], general: type, own: type) -> tuple[Mapping[str, Given], Mapping[str, Given]]:
+    """What was written, parted into options of `general` and the rest; OptionError lists both for one of neither."""
+    names = {_folded(each.field) for each in declared(general)}
+    known = names | {_folded(each.field) for each in declared(own)}
+    for name in given:
+        if _folded(name) not in known:
+            keys = ", ".join(each.key for each in (*declared(own), *declared(general)))
+            raise OptionError(f"unknown option {name!r}: known are {keys}", name)
+    return (
+        {name: value for name, value in given.items() if _folded(name) in names},
+        {name: value for name, value in given.items() if _folded(name) not in names},
+    )
+
+
 def _declared(field: attrs.Attribute[Any], hint: Any) -> Declared:
     meta = field.metadata
     choices = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()

@@ -7,6 +7,7 @@ docs/reference/platforms.md.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 
@@ -15,9 +16,14 @@ import attrs
 from adapters.document import Fields, Items, MalformedError, Mark, Node, Scalar, read
 from adapters.options import Given
 from adapters.platform import Problem
+from adapters.settings import Network
+from pilot.model.service import NetworkGateway
 
 NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?")
 """Of a platform: it is a label of metrics, and stands before `.` or `=` in options."""
+
+SNI, HTTP = "sni", "http"
+"""How a gateway finds the service: by the name in the TLS handshake, as Istio's do, or by the host of plain HTTP."""
 
 
 @attrs.frozen
@@ -39,6 +45,7 @@ class PlatformsFile:
     """What the file says. `bad` are names of entries that are there and can't be used; None if that can't be known."""
 
     entries: tuple[Entry, ...] = ()
+    networks: tuple[Network, ...] = ()
     problems: tuple[Problem, ...] = ()
     bad: frozenset[str] | None = frozenset()
 
@@ -47,13 +54,11 @@ def parse(content: bytes, file: str) -> PlatformsFile:
     """Read a whole file; `file` is its name in coordinates."""
     try:
         top = _fields(read(content), "the file")
-        unknown = [key for key in top if key != "platforms"]
-        if unknown:
-            mark = top[unknown[0]].mark
-            raise MalformedError(mark, f"unknown field {unknown[0]!r}", "only platforms is known here")
+        _refuse_unknown(top, "the file", ("platforms", "networks"))
         if "platforms" not in top:
             raise MalformedError(Mark(1, 1), "platforms is missing", "write a list of platforms under it")
         nodes = _items(top["platforms"], "platforms")
+        networks = _networks(top["networks"]) if "networks" in top else ()
     except MalformedError as fault:
         return PlatformsFile(problems=(_problem(fault, file),), bad=None)
     entries: dict[str, Entry] = {}
@@ -71,9 +76,48 @@ def parse(content: bytes, file: str) -> PlatformsFile:
         except MalformedError as fault:
             problems.append(_problem(fault, file))
             bad = None if bad is None or not name else bad | {name}
-    return PlatformsFile(
-        tuple(entries.values()), tuple(problems), bad if bad is None else frozenset(bad) - set(entries)
-    )
+    unusable = None if bad is None else frozenset(bad - entries.keys())
+    return PlatformsFile(tuple(entries.values()), networks, tuple(problems), unusable)
+
+
+def _networks(node: Node) -> tuple[Network, ...]:
+    found = []
+    for name, value in _fields(node, "networks").items():
+        path = f"networks.{name}.gateways"
+        fields = _fields(value, f"networks.{name}")
+        _refuse_unknown(fields, f"networks.{name}", ("gateways",))
+        gateways = _items(fields["gateways"], path) if "gateways" in fields else ()
+        found.append(Network(name, tuple(_gateway(each, f"{path}[{at}]") for at, each in enumerate(gateways))))
+    return tuple(found)
+
+
+def _gateway(node: Node, path: str) -> NetworkGateway:
+    fields = _fields(node, path)
+    _refuse_unknown(fields, path, ("address", "port", "mode"))
+    for required in ("address", "port"):
+        if required not in fields:
+            raise MalformedError(node.mark, f"{path}.{required} is missing", "write where the network is entered")
+    mode = _text(fields["mode"], f"{path}.mode") if "mode" in fields else SNI
+    if mode != HTTP:
+        mend = "write `mode: http` for a gateway that takes plain HTTP and routes by host"
+        message = f"{path}: entering a network by SNI takes mutual TLS between sidecars, which there is not yet"
+        raise MalformedError(fields.get("mode", node).mark, message, mend)
+    address, port = (_text(fields[key], f"{path}.{key}") for key in ("address", "port"))
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        mend = "write an IP address: proxies look up no names of gateways"
+        raise MalformedError(fields["address"].mark, f"{path}.address {address[:80]!r} is no address", mend) from None
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) <= 65535:
+        raise MalformedError(fields["port"].mark, f"{path}.port {port[:80]!r} is no port", "write 1 to 65535")
+    return NetworkGateway(address, int(port))
+
+
+def _refuse_unknown(given: Mapping[str, Node], path: str, known: tuple[str, ...]) -> None:
+    unknown = next((key for key in given if key not in known), None)
+    if unknown is not None:
+        mend = f"known are {', '.join(known)}"
+        raise MalformedError(given[unknown].mark, f"{path}: unknown field {unknown[:80]!r}", mend)
 
 
 def _entry(name: str, given: Mapping[str, Node], mark: Mark, file: str) -> Entry:

@@ -9,9 +9,10 @@ from typing import Any
 import attrs
 
 from adapters import platforms_file
-from adapters.options import OptionError, declared, decode
+from adapters.options import Given, OptionError, apart, declared, decode
 from adapters.platform import PLATFORMS, Platform, PlatformOptions, options_class
 from adapters.platforms_file import Entry
+from adapters.settings import Arrangement, Network, PlatformSettings
 from galley.document import Source
 from galley.ingest.files import FilesSource
 
@@ -27,6 +28,7 @@ class PlatformSpec:
     name: str
     kind: str
     options: PlatformOptions
+    settings: PlatformSettings
     where: str
     """Where it was said: `--platform consul=east`, or coordinates in the platforms file."""
 
@@ -44,13 +46,25 @@ class Options:
     platforms_file: str = ""
     kinds: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     config: tuple[str, ...] = ()
+    merge_by_name: bool = True
 
 
-def platform_specs(options: Options) -> tuple[PlatformSpec, ...]:
+@attrs.frozen
+class Assembled:
+    """All platforms, and the networks that they are in."""
+
+    specs: tuple[PlatformSpec, ...] = ()
+    networks: tuple[Network, ...] = ()
+
+    def arrangement(self, by_name: bool = True) -> Arrangement:
+        return Arrangement({spec.name: spec.settings for spec in self.specs}, self.networks, by_name)
+
+
+def assembled(options: Options) -> Assembled:
     """In the configured order, those of the command line first: on a disagreement the earlier one is right."""
-    specs = list(_named(options))
-    if options.platforms_file:
-        specs += _filed(options.platforms_file)
+    named = named_specs(options)
+    filed = _filed(options.platforms_file) if options.platforms_file else Assembled()
+    specs = (*named, *filed.specs)
     if not specs and not options.platforms_file:
         raise SetupError(
             f"no platform: give --platform NAME ({', '.join(PLATFORMS)}), --static-file FILE or --platforms-file FILE"
@@ -60,7 +74,7 @@ def platform_specs(options: Options) -> tuple[PlatformSpec, ...]:
         if spec.name in seen:
             raise SetupError(f"{spec.where}: the name {spec.name!r} is that of {seen[spec.name].where}: choose another")
         seen[spec.name] = spec
-    return tuple(specs)
+    return Assembled(specs, filed.networks)
 
 
 def platforms(specs: Sequence[PlatformSpec]) -> Mapping[str, Platform]:
@@ -79,15 +93,15 @@ def opened(spec: PlatformSpec) -> Platform:
 def spec_of(entry: Entry) -> PlatformSpec:
     """One entry of the platforms file; SetupError with its coordinates."""
     try:
-        return PlatformSpec(entry.name, entry.kind, decode(options_class(entry.kind), entry.given), entry.where)
+        return _decoded(entry.name, entry.kind, entry.given, {}, entry.where)
     except OptionError as error:
         raise SetupError(f"{entry.where_of(error.option)}: platform {entry.name}: {error}") from error
     except (LookupError, ValueError) as error:
         raise SetupError(f"{entry.where}: platform {entry.name}: {error}") from error
 
 
-def _filed(path: str) -> list[PlatformSpec]:
-    """All platforms of the file; one that can't be used keeps the control plane from starting."""
+def _filed(path: str) -> Assembled:
+    """What the file says; a platform that can't be used keeps the control plane from starting."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
@@ -95,13 +109,14 @@ def _filed(path: str) -> list[PlatformSpec]:
     found = platforms_file.parse(content, path)
     if found.problems:
         raise SetupError("; ".join(map(str, found.problems)))
-    return [spec_of(entry) for entry in found.entries]
+    return Assembled(tuple(spec_of(entry) for entry in found.entries), found.networks)
 
 
-def _named(options: Options) -> Sequence[PlatformSpec]:
+def named_specs(options: Options) -> tuple[PlatformSpec, ...]:
+    """The platforms that the command line names."""
     words = options.platforms or tuple(_implied(options.kinds) if not options.platforms_file else ())
     given = _by_name(options.platform_options)
-    specs = [_spec(word, given, options.kinds) for word in words]
+    specs = tuple(_spec(word, given, options.kinds) for word in words)
     names = [spec.name for spec in specs]
     for name in names:
         if names.count(name) > 1:
@@ -128,14 +143,20 @@ def _spec(word: str, given: Mapping[str, Mapping[str, str]], kinds: Mapping[str,
     if not platforms_file.NAME.fullmatch(name):
         raise SetupError(f"{where}: {name!r} is no name: write letters, digits, dashes, dots; at most 63")
     try:
-        found = decode(options_class(kind), given.get(name, {}), kinds.get(kind))
+        return _decoded(name, kind, given.get(name, {}), kinds.get(kind, {}), where)
     except OptionError as error:
         flag = f"--{kind}-{error.option}"
         mend = f" (with {flag}, or --platform-option {name}.{error.option}=…)" if "missing" in str(error) else ""
         raise SetupError(f"{where}: {error}{mend}") from error
     except (LookupError, ValueError) as error:
         raise SetupError(f"{where}: {error}") from error
-    return PlatformSpec(name, kind, found, where)
+
+
+def _decoded(name: str, kind: str, given: Mapping[str, Given], defaults: Mapping[str, Any], where: str) -> PlatformSpec:
+    """What was said, parted into what every kind has and the kind's own."""
+    cls = options_class(kind)
+    general, own = apart(given, PlatformSettings, cls)
+    return PlatformSpec(name, kind, decode(cls, own, defaults), decode(PlatformSettings, general), where)
 
 
 def _by_name(options: Sequence[str]) -> Mapping[str, Mapping[str, str]]:

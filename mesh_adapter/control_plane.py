@@ -19,12 +19,14 @@ from adapters.merge import Merger, PlatformStatus
 from adapters.platform import Event, Platform
 from adapters.platform import Problem as PlatformProblem
 from adapters.platform import Stale as PlatformStale
+from adapters.settings import Arrangement
 from galley import analyze, process
 from galley.config import Problem
 from galley.document import Source, SourceEvent
 from galley.document import Stale as SourceStale
 from mesh_adapter.feed import Feed
 from pilot.discovery import Discovery
+from pilot.model.catalog import Catalog
 from pilot.model.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -55,13 +57,14 @@ class ControlPlane:
         *,
         clock: Callable[[], datetime],
         debounce: float = 0.05,
+        arrangement: Arrangement = Arrangement(),  # noqa: B008 - frozen
     ) -> None:
         self.discovery = Discovery()
         self.ready = asyncio.Event()
         self._clock = clock
         self._debounce = debounce
         self._published_at = 0.0
-        self._merger = Merger(tuple(platforms))
+        self._merger = Merger(tuple(platforms), arrangement)
         self._state = process.State()
         self._config = self._state.config()
         self._reported: frozenset[Problem] = frozenset()
@@ -189,12 +192,11 @@ class ControlPlane:
     def _analyze(self, snapshot: Snapshot) -> None:
         """What the objects say of each other and of the hosts there are; only when either changed."""
         last = self._analyzed
-        services = snapshot.catalog.services
-        if last and last.config is snapshot.config and last.catalog.services.keys() == services.keys():
+        if last and last.config is snapshot.config and _hosts(last.catalog) == _hosts(snapshot.catalog):
             return
         self._analyzed = snapshot
         before = set(self._warnings)
-        self._warnings = tuple(analyze.analyze(snapshot.config, {key.host for key in services}))
+        self._warnings = tuple(analyze.analyze(snapshot.config, _hosts(snapshot.catalog)))
         self._log(problem for problem in self._warnings if problem not in before)
 
     def _report(self) -> None:
@@ -205,3 +207,7 @@ class ControlPlane:
     def _log(self, problems: Iterable[Problem]) -> None:
         for problem in problems:
             log.warning("%s", problem, extra={"where": problem.where, "object": problem.object})
+
+
+def _hosts(catalog: Catalog) -> set[str]:
+    return {host for service in catalog.services.values() for host in service.hosts}

@@ -129,6 +129,7 @@ def _service(service: Service) -> dict[str, Any]:
     return {
         "host": service.host,
         "namespace": service.namespace,
+        "aliases": list(service.aliases),
         "origin": service.origin,
         "labels": dict(service.labels),
         "ports": [{"name": p.name, "number": p.number, "protocol": p.protocol.value} for p in service.ports],
@@ -142,6 +143,8 @@ def _service(service: Service) -> dict[str, Any]:
                 "weight": each.weight,
                 "labels": dict(each.labels),
                 "locality": str(each.locality),
+                "network": each.network,
+                "priority": each.priority,
                 "serviceAccount": each.service_account,
             }
             for each in service.endpoints

@@ -79,7 +79,7 @@ def read_service(
 
 def services(name: str, instances: Sequence[Instance], origin: str) -> tuple[tuple[Service, ...], tuple[Problem, ...]]:
     """The services that instances of one name make up: one a namespace. Instances come in the order to keep."""
-    return services_of(instances, lambda namespace: ServiceKey(namespace, f"{name}.service.consul"), origin)
+    return services_of(instances, lambda namespace: ServiceKey(namespace, f"{name}.service.consul"), origin, name)
 
 
 def service_names(body: bytes) -> Mapping[str, tuple[str, ...]]:

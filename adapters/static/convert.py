@@ -104,7 +104,8 @@ def _service(node: Node, path: str, key: ServiceKey, file: str, platform: str) -
                 item.mark, f"{where}: the same address and port a second time", "give it a weight instead"
             )
         endpoints[endpoint.instance] = endpoint
-    return Service(key, ports, tuple(endpoints.values()), origin=f"{file}:{node.mark.line}")
+    name = key.host if "." not in key.host else ""
+    return Service(key, ports, tuple(endpoints.values()), origin=f"{file}:{node.mark.line}", name=name)
 
 
 def _ports(node: Node, path: str) -> tuple[Port, ...]:

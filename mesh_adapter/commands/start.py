@@ -48,6 +48,13 @@ class Addresses:
     metavar="NAME.OPTION=VALUE",
     help="An option of one platform, as in east.addr=10.0.0.1:8500. Repeatable.",
 )
+@click.option(
+    "--merge",
+    type=click.Choice(["by-name", "by-host"]),
+    default="by-name",
+    show_default=True,
+    help="Which services of several platforms are one: those of one namespace and name, or of one host only.",
+)
 @click.option("--platforms-file", default="", metavar="FILE", help="File that names platforms with their options.")
 @click.option(
     "--config", "config", multiple=True, help="Directory or file of configuration documents, watched. Repeatable."
@@ -72,6 +79,7 @@ class Addresses:
 def start(
     platform: tuple[str, ...],
     platform_option: tuple[str, ...],
+    merge: str,
     platforms_file: str,
     config: tuple[str, ...],
     xds_addr: str,
@@ -93,6 +101,7 @@ def start(
         platforms_file=platforms_file,
         kinds=platform_options.collected(by_kind),
         config=config,
+        merge_by_name=merge == "by-name",
     )
     try:
         uvloop.run(serve(chosen, Addresses(xds_addr, http_addr), debounce))
@@ -107,9 +116,11 @@ async def serve(chosen: assembly.Options, addresses: Addresses, debounce: float 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    assembled = assembly.assembled(chosen)
     plane = ControlPlane(
-        assembly.platforms(assembly.platform_specs(chosen)),
+        assembly.platforms(assembled.specs),
         assembly.sources(chosen.config),
+        arrangement=assembled.arrangement(chosen.merge_by_name),
         clock=_now,
         debounce=debounce,
     )

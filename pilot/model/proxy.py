@@ -83,6 +83,8 @@ class OutboundView:
     scope: Scope = EVERYTHING
     withheld: frozenset[Feature] = frozenset()
     """What the proxy's version would not understand."""
+    network: str = ""
+    """Endpoints of another network are reached through its gateways; an empty one reaches all."""
 
 
 @attrs.frozen(cache_hash=True)
@@ -135,6 +137,7 @@ def parse_proxy(
             locality=locality if locality != NOWHERE else Locality.parse(str(metadata.get("LOCALITY") or "")),
             system_ca=str(metadata.get("SYSTEM_CA") or SYSTEM_CA),
             withheld=agent.withheld,
+            network=str(metadata.get("NETWORK") or ""),
         ),
         upstreams=tuple(_upstream(node_id, item) for item in _objects(node_id, metadata, "UPSTREAMS")),
         inbound=tuple(_inbound(node_id, item) for item in _objects(node_id, metadata, "INBOUND")),

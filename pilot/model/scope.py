@@ -30,7 +30,7 @@ class HostPattern:
         return host == self.host if self.is_exact else host.endswith(self.host[1:])
 
     def takes_service(self, service: Service) -> bool:
-        return self.takes(service.namespace, service.host)
+        return any(self.takes(service.namespace, host) for host in service.hosts)
 
 
 @attrs.frozen(cache_hash=True)

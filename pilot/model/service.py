@@ -131,12 +131,22 @@ class Port:
     protocol: Protocol = Protocol.UNSPECIFIED
 
 
+@attrs.frozen(order=True)
+class NetworkGateway:
+    """Where a network is entered from others: it takes plain HTTP and finds the service by the request's host."""
+
+    address: str
+    port: int
+
+
 @attrs.frozen
 class Endpoint:
     """One instance of one service, on all of the service's ports.
 
     `ports` maps the service port's name to the port the instance listens on. `weight` is relative within the service
     (1 to 128 in Envoy's terms are usual; 0 takes no traffic). `instance` is unique within the platform that told of it.
+    Those of a higher `priority` are called when those of the lower ones fail. `network` is what can reach its address
+    directly; clients of another go through one of the `gateways`, where there are any.
     """
 
     address: str
@@ -149,6 +159,8 @@ class Endpoint:
     service_account: str = ""
     network: str = ""
     platform: str = ""
+    priority: int = 0
+    gateways: tuple[NetworkGateway, ...] = ()
 
     def port(self, name: str) -> int | None:
         return next((number for port_name, number in self.ports if port_name == name), None)
@@ -186,6 +198,10 @@ class Service:
     """Namespaces whose clients see it; empty is all."""
     subject_alt_names: tuple[str, ...] = ()
     """Names that its instances' certificates are expected to carry."""
+    name: str = ""
+    """What its platform calls it: services of one namespace and name are one, whatever their hosts. May be empty."""
+    aliases: tuple[str, ...] = ()
+    """Further hosts that it goes by: what other platforms call it."""
 
     def is_visible_to(self, namespace: str) -> bool:
         return not self.export_to or namespace in self.export_to
@@ -193,6 +209,11 @@ class Service:
     @property
     def host(self) -> str:
         return self.key.host
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All that it goes by, its own first."""
+        return (self.key.host, *self.aliases)
 
     @property
     def namespace(self) -> str:

@@ -16,6 +16,7 @@ from pilot.model.proxy import OutboundView
 from pilot.model.service import Endpoint, Health, Labels, Port, Resolution, Service, has_labels
 from pilot.plan import names
 from pilot.plan.locality import by_locality, distributed, rank, shares
+from pilot.plan.networks import through_gateways
 from pilot.plan.policy import Policy, Rule, policy, subsets
 
 UNIX = "unix://"
@@ -55,7 +56,7 @@ def needs_dns(service: Service) -> bool:
 def _assignment(
     service: Service, port: Port, subset: Subset | None, rule: Policy, view: OutboundView
 ) -> ir.LoadAssignment:
-    chosen = _chosen(service, port, subset.labels if subset else ())
+    chosen = through_gateways(_chosen(service, port, subset.labels if subset else ()), port.protocol, view.network)
     found = by_locality(((endpoint, _endpoint(endpoint, number)) for endpoint, number in chosen), rank(rule, view))
     percent = shares(rule, view.locality)
     return ir.LoadAssignment(
@@ -72,9 +73,13 @@ def _chosen(service: Service, port: Port, wanted: Labels) -> list[tuple[Endpoint
         if number is None or not has_labels(endpoint.labels, wanted):
             continue
         known = found.get((endpoint.address, number))
-        if known is None or _RANK[endpoint.health] < _RANK[known.health]:
+        if known is None or _preference(endpoint) < _preference(known):
             found[endpoint.address, number] = endpoint
     return [(endpoint, number) for (_, number), endpoint in sorted(found.items(), key=lambda item: item[0])]
+
+
+def _preference(endpoint: Endpoint) -> tuple[int, int]:
+    return _RANK[endpoint.health], endpoint.priority
 
 
 def _endpoint(endpoint: Endpoint, port: int) -> ir.LbEndpoint:

@@ -47,9 +47,11 @@ class Hosts:
         by_host: defaultdict[str, list[Service]] = defaultdict(list)
         by_short_name: defaultdict[str, list[Service]] = defaultdict(list)
         for service in sorted(catalog.services.values(), key=lambda each: (each.key.namespace, each.key.host)):
-            by_host[service.host].append(service)
+            for host in service.hosts:
+                by_host[host].append(service)
             if not service.configured:
-                by_short_name[short_name(service.host)].append(service)
+                for name in dict.fromkeys(map(short_name, service.hosts)):
+                    by_short_name[name].append(service)
         return cls(
             {host: tuple(found) for host, found in by_host.items()},
             {name: tuple(found) for name, found in by_short_name.items()},
@@ -68,14 +70,17 @@ class Hosts:
         return service.host if service else name
 
     def visible(self, namespace: str) -> tuple[Service, ...]:
-        """One service a host, as clients of `namespace` see them, ordered by host."""
+        """One service a host, as clients of `namespace` see them, ordered by host; under its own host only."""
         known = self._visible.get(namespace)
         if known is None:
             known = self._visible[namespace] = tuple(self._seen_from(namespace))
         return known
 
     def _seen_from(self, namespace: str) -> Iterator[Service]:
-        seen = ([each for each in found if each.is_visible_to(namespace)] for _, found in sorted(self.by_host.items()))
+        seen = (
+            [each for each in found if each.host == host and each.is_visible_to(namespace)]
+            for host, found in sorted(self.by_host.items())
+        )
         return (service for found in seen if (service := nearest(found, namespace)))
 
 
@@ -121,7 +126,8 @@ class Rules(Generic[T]):
         named = self.exact.get(service.host, ())
         if not named and not self.wildcards:
             return ()
-        groups = itertools.chain((named,), (rules for suffix, rules in self.wildcards if service.host.endswith(suffix)))
+        below = (rules for suffix, rules in self.wildcards if any(host.endswith(suffix) for host in service.hosts))
+        groups = itertools.chain((named,), below)
         seen = (tuple(each for each in group if exported(each, client_namespace) and applies(each)) for group in groups)
         found = next(filter(None, seen), ())
         for namespace in (client_namespace, service.namespace):

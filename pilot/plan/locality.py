@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import TypeVar
 
 import attrs
 
@@ -21,6 +22,7 @@ from pilot.model.proxy import NOWHERE, OutboundView
 from pilot.model.service import Endpoint, Labels, Locality
 from pilot.plan.policy import Policy
 
+R = TypeVar("R", int, tuple[int, int])
 Rank = Callable[[Endpoint], int]
 """How far an endpoint is; 0 is nearest. Ranks may have gaps."""
 
@@ -90,7 +92,7 @@ def distributed(
     return tuple(sorted(weighted, key=lambda each: (each.region, each.zone, each.subzone)))
 
 
-def without_gaps(ranks: Iterable[int]) -> dict[int, int]:
+def without_gaps(ranks: Iterable[R]) -> dict[R, int]:
     """Envoy's priority of each rank: they have to count up from 0."""
     return {each: priority for priority, each in enumerate(sorted(set(ranks)))}
 
@@ -170,10 +172,10 @@ def _weight(locality: ir.LocalityEndpoints) -> int:
 
 
 def by_locality(endpoints: Iterable[tuple[Endpoint, ir.LbEndpoint]], ranked: Rank) -> tuple[ir.LocalityEndpoints, ...]:
-    """Endpoints grouped by place and priority, nearest first, then by name of the place."""
-    groups: defaultdict[tuple[int, Locality], list[ir.LbEndpoint]] = defaultdict(list)
+    """Endpoints grouped by place and priority: by their own, then nearest first, then by name of the place."""
+    groups: defaultdict[tuple[tuple[int, int], Locality], list[ir.LbEndpoint]] = defaultdict(list)
     for endpoint, printed in endpoints:
-        groups[ranked(endpoint), endpoint.locality].append(printed)
+        groups[(endpoint.priority, ranked(endpoint)), endpoint.locality].append(printed)
     priorities = without_gaps(found for found, _ in groups)
     return tuple(
         ir.LocalityEndpoints(where.region, where.zone, where.subzone, tuple(members), priority=priorities[found])

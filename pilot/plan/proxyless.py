@@ -14,7 +14,7 @@ import attrs
 
 from pilot import ir
 from pilot.model.proxy import OutboundView
-from pilot.model.service import Service, ServiceKey
+from pilot.model.service import Port, Service, ServiceKey
 from pilot.plan import names
 from pilot.plan.client import Client
 from pilot.plan.clusters import outbound_clusters
@@ -38,7 +38,7 @@ def plan_proxyless(index: Index, view: OutboundView) -> ir.Plan:
     return ir.Plan(
         clusters=tuple(cluster for cluster, _ in pairs),
         endpoints=tuple(assignment for _, assignment in pairs if assignment),
-        api_listeners=tuple(_listener(names.host_route(service.host, port.number)) for service, port in targets),
+        api_listeners=tuple(_listener(service, host, port) for service, port in targets for host in service.hosts),
         routes=tuple(narrowed(service_routes(client, service, port)) for service, port in targets),
     )
 
@@ -51,9 +51,10 @@ def plan_proxyless_endpoints(index: Index, view: OutboundView, key: ServiceKey) 
     return tuple(assignment for _, assignment in _clusters(index, view, service) if assignment)
 
 
-def _listener(target: str) -> ir.ApiListener:
+def _listener(service: Service, host: str, port: Port) -> ir.ApiListener:
     """Without the filters that gRPC does not have: it would refuse the whole listener."""
-    http = ir.HttpConnectionManager(stat_prefix=target, route_name=target, upgrades=(), routes_may_fault=True)
+    target, route = names.host_route(host, port.number), names.host_route(service.host, port.number)
+    http = ir.HttpConnectionManager(stat_prefix=target, route_name=route, upgrades=(), routes_may_fault=True)
     return ir.ApiListener(target, http)
 
 

@@ -42,7 +42,7 @@ def reachable_service(index: Index, view: OutboundView, host: str) -> Service | 
         return index.hosts.find(host, view.namespace)
     members = [each for each in index.hosts.by_host.get(host, ()) if _takes_service(patterns, each, view)]
     return nearest(members, view.namespace) or next(
-        (service for service in reachable(index, view) if service.host == host), None
+        (service for service in reachable(index, view) if host in service.hosts), None
     )
 
 

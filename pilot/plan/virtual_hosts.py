@@ -96,13 +96,16 @@ def _share_out(namespace: str, members: tuple[Service, ...], strangers: tuple[st
     for each in served:
         domains.claim(each, each.service.host)
     for each in served:
+        for alias in each.service.aliases:
+            domains.claim(each, alias)
         for address in each.service.addresses:
             domains.claim(each, _written(address))
     for host in strangers:
         domains.claim_one(host, HTTP_PORT, (host, names.host_route(host, HTTP_PORT)))
     for each in sorted(served, key=lambda each: (each.service.namespace != namespace, each.service.key)):
-        for short in () if each.service.configured else _short_names(each.service.host):
-            domains.claim(each, short)
+        for host in () if each.service.configured else each.service.hosts:
+            for short in _short_names(host):
+                domains.claim(each, short)
     return _AllServed(
         tuple(
             (each.service, port, domains.of(each.service.host, port.number)) for each in served for port in each.ports

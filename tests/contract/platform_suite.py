@@ -273,6 +273,7 @@ class PlatformSuite:
         world.appear("web", "10.0.0.1")
         world.appear("db", "10.0.0.3")
         heard = listen().synced()
+        heard.settled()  # a read under way would see one service go, and then the other: no sudden loss
         world.forget()
         heard.until(lambda: heard.stale != "", "Stale")
         assert not [e for e in heard.settled() if isinstance(e, Delete)]

@@ -1,8 +1,8 @@
 """One golden case: what a mesh and its configuration are, and what one proxy is told of it, at both borders.
 
-The folder's `input.yaml` holds `services` (the form of a static file, and what only other platforms tell: an endpoint's
-`health`, and a name as its address), `config` (Istio documents) and `proxy` (the node's metadata, in small letters,
-and its `kind` where it is no sidecar).
+The folder's `input.yaml` holds `services` (the form of a static file, and what only other platforms and the merge tell:
+`aliases`, an endpoint's `health`, `priority`, `network` and `gateways`, and a name as its address), `config` (Istio
+documents) and `proxy` (the node's metadata, in small letters, and its `kind` where it is no sidecar).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pilot.envoy import codec
 from pilot.generate import Generator
 from pilot.model.catalog import Catalog
 from pilot.model.proxy import ProxyView, parse_proxy
-from pilot.model.service import Endpoint, Health, Locality, Port, Protocol, Service, ServiceKey
+from pilot.model.service import Endpoint, Health, Locality, NetworkGateway, Port, Protocol, Service, ServiceKey
 from pilot.model.service import labels as sorted_labels
 from pilot.model.snapshot import Snapshot
 from pilot.plan.index import Index
@@ -160,9 +160,11 @@ def _service(
     ports: Iterable[Mapping[str, Any]],
     namespace: str = "default",
     endpoints: Iterable[Mapping[str, Any]] = (),
+    aliases: Iterable[str] = (),
 ) -> Service:
     own = tuple(_port(**each) for each in ports)
-    return Service(ServiceKey(namespace, name), own, tuple(_endpoint(own, **each) for each in endpoints))
+    found = tuple(_endpoint(own, **each) for each in endpoints)
+    return Service(ServiceKey(namespace, name), own, found, aliases=tuple(aliases))
 
 
 def _port(name: str, port: int, protocol: str = "") -> Port:
@@ -179,6 +181,9 @@ def _endpoint(
     weight: int = 1,
     healthy: bool = True,
     health: str = "",
+    priority: int = 0,
+    network: str = "",
+    gateways: Iterable[Mapping[str, Any]] = (),
 ) -> Endpoint:
     listening = ports or {each.name: port for each in service_ports}
     return Endpoint(
@@ -189,4 +194,7 @@ def _endpoint(
         locality=Locality.parse(locality),
         weight=weight,
         health=Health(health or ("HEALTHY" if healthy else "UNHEALTHY")),
+        priority=priority,
+        network=network,
+        gateways=tuple(NetworkGateway(**each) for each in gateways),
     )

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from adapters.merge import Merger
 from adapters.platform import Delete, Upsert
-from pilot.model.service import Endpoint, Port, Protocol, Service, ServiceKey
+from adapters.settings import Arrangement
+from pilot.model.service import Endpoint, Port, Protocol, Resolution, Service, ServiceKey
 
 PLATFORMS = ("static", "consul", "nomad")
-KEYS = tuple(ServiceKey("default", f"{name}.example") for name in ("web", "db"))
+KEYS = tuple(ServiceKey("default", f"{name}.example") for name in ("web", "db", "api"))
 
 ports = st.lists(
     st.builds(Port, st.sampled_from(("http", "tcp", "admin")), st.sampled_from((80, 8080)), st.sampled_from(Protocol)),
@@ -27,7 +28,9 @@ def services(draw: st.DrawFn) -> Service:
     addresses = draw(st.lists(st.sampled_from(("10.0.0.1", "10.0.0.2", "10.0.0.3")), max_size=3, unique=True))
     endpoints = tuple(Endpoint(a, tuple((p.name, p.number) for p in own), a) for a in addresses)
     label = draw(st.sampled_from(((), (("team", "a"),), (("team", "b"),))))
-    return Service(draw(st.sampled_from(KEYS)), own, endpoints, label, draw(st.sampled_from(("here:1", "there:2"))))
+    origin, name = draw(st.sampled_from(("here:1", "there:2"))), draw(st.sampled_from(("", "a", "b")))
+    found = draw(st.sampled_from((Resolution.ENDPOINTS,) * 4 + (Resolution.DNS,)))
+    return Service(draw(st.sampled_from(KEYS)), own, endpoints, label, origin, found, name=name)
 
 
 changes = st.one_of(st.builds(Upsert, services()), st.builds(Delete, st.sampled_from(KEYS)))
@@ -82,3 +85,17 @@ def test_every_endpoint_finds_its_ports_and_names_are_unique(history: list[tuple
         assert len(set(names)) == len(names)
         assert len({port.number for port in service.ports}) == len(service.ports)
         assert all(name in names for endpoint in service.endpoints for name, _ in endpoint.ports)
+
+
+@settings(deadline=None)
+@given(histories, st.permutations(PLATFORMS))
+def test_the_order_of_platforms_may_change_while_running(
+    history: list[tuple[str, Upsert | Delete]], order: list[str]
+) -> None:
+    changed, fresh = told(history), Merger(order)
+    changed.catalog()
+    changed.arrange(order, Arrangement())
+    for platform, change in history:
+        fresh.apply(platform, change)
+    assert dict(changed.catalog().services) == dict(fresh.catalog().services)
+    assert changed.conflicts() == fresh.conflicts()

@@ -8,20 +8,22 @@ import pytest
 
 from adapters.consul.options import ConsulOptions
 from adapters.consul.watch import ConsulPlatform
+from adapters.settings import PlatformSettings
 from adapters.static.options import StaticOptions
 from adapters.static.watch import StaticPlatform
 from galley.ingest.files import FilesSource
-from mesh_adapter.assembly import Options, PlatformSpec, SetupError, platform_specs, platforms, sources
+from mesh_adapter.assembly import Options, PlatformSpec, SetupError, assembled, platforms, sources
+from pilot.model.service import NetworkGateway
 
 FILE = {"static": {"file": "services.yaml"}}
 
 
 def specs(**options: object) -> dict[str, PlatformSpec]:
-    return {spec.name: spec for spec in platform_specs(Options(**options))}  # type: ignore[arg-type]
+    return {spec.name: spec for spec in assembled(Options(**options)).specs}  # type: ignore[arg-type]
 
 
 def test_platforms_in_the_order_that_was_asked_for() -> None:
-    found = platforms(platform_specs(Options(platforms=("static", "consul"), kinds=FILE)))
+    found = platforms(assembled(Options(platforms=("static", "consul"), kinds=FILE)).specs)
     assert [(name, type(each)) for name, each in found.items()] == [
         ("static", StaticPlatform),
         ("consul", ConsulPlatform),
@@ -106,6 +108,22 @@ def test_a_fault_in_the_file_has_coordinates(tmp_path: Path, entry: str, message
     file.write_text(f"platforms:\n- {entry}\n")
     with pytest.raises(SetupError, match=message):
         platforms(tuple(specs(platforms_file=str(file)).values()))
+
+
+def test_what_every_kind_has_is_said_beside_its_own_options(tmp_path: Path) -> None:
+    file = tmp_path / "platforms.yaml"
+    file.write_text(
+        "platforms: [{name: static, file: s.yaml, network: west, priority: 1}]\n"
+        "networks: {west: {gateways: [{address: 203.0.113.5, port: 8080, mode: http}]}}\n"
+    )
+    options = ("consul.priority=2", "consul.wait=30")
+    found = assembled(Options(platforms=("consul",), platform_options=options, platforms_file=str(file)))
+    arrangement = found.arrangement()
+    assert arrangement.of("static") == PlatformSettings(network="west", priority=1)
+    assert arrangement.of("consul") == PlatformSettings(priority=2)
+    assert arrangement.gateways() == {"west": (NetworkGateway("203.0.113.5", 8080),)}
+    with pytest.raises(SetupError, match="priority is 32: write 0 to 31"):
+        assembled(Options(platforms=("consul",), platform_options=("consul.priority=32",)))
 
 
 def test_sources_by_what_the_operator_called_them(tmp_path: Path) -> None:
