@@ -33,7 +33,8 @@ class OptionError(ValueError):
 def option(default: Any = attrs.NOTHING, *, help: str, flag: str = "", env: str = "", secret: bool = False) -> Any:  # noqa: A002 - click's word for it
     """A field of an options class; without a default the operator has to say it.
 
-    `flag` names it on the command line where that differs from the field's name (a list is one flag, repeated).
+    `flag` names it on the command line where that differs from the field's name (a list is one flag, repeated); one
+    that begins with `--` is the whole of it, else it stands behind the kind.
     `env` is a variable of the platform's own tools that counts where ours is not set. A `secret` is never shown.
     """
     metadata = {"help": help, "flag": flag, "env": env, "secret": secret}
@@ -56,6 +57,10 @@ class Declared:
     @property
     def required(self) -> bool:
         return self.default is attrs.NOTHING
+
+    def command_line(self, kind: str) -> str:
+        """The option of `mesh-adapter start`: `--consul-addr`."""
+        return self.flag if self.flag.startswith("--") else f"--{kind}-{self.flag}"
 
     @property
     def key(self) -> str:

@@ -108,6 +108,7 @@ class PlatformOptions(Protocol):
 PLATFORMS: Mapping[str, str] = {
     "static": "adapters.static.options:StaticOptions",
     "consul": "adapters.consul.options:ConsulOptions",
+    "kubernetes": "adapters.kubernetes.options:KubernetesOptions",
 }
 ENTRY_POINTS = "mesh_adapter.platforms"
 

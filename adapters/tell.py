@@ -1,7 +1,7 @@
 """What the mesh was told of a registry, and which events tell it of a difference. Pure.
 
-Called by `adapters.consul.loop` and `adapters.nomad.loop` with whatever is true now; yields nothing for what was told
-before.
+Called by the loops of `adapters.consul`, `adapters.nomad` and `adapters.kubernetes` with whatever is true now; yields
+nothing for what was told before.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ class Told:
         yield from (problem for problem in found if problem not in before)
         there = {problem.where for problem in found}
         yield from (Resolved(problem.where) for problem in before if problem.where not in there)
-        self._problems[source] = tuple(found)
+        if found:
+            self._problems[source] = tuple(found)
+        else:
+            del self._problems[source]
 
     def stale(self, reasons: Sequence[str]) -> Iterator[Event]:
         """Why what was told is not current; no reason means that it is."""

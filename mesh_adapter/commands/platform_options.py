@@ -36,7 +36,7 @@ def collected(values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _option(kind: str, each: Declared) -> Callable[[Any], Any]:
-    flag = f"{kind}-{each.flag}"
+    flag = each.command_line(kind).removeprefix("--")
     variable = "MESH_ADAPTER_" + flag.replace("-", "_").upper()
     shape: dict[str, Any]
     if each.type is tuple:
