@@ -18,6 +18,7 @@ from typing import Any
 
 import attrs
 import urllib3
+import yaml
 
 from kubeapi.errors import AnswerError, DeniedError, KubernetesError, UnreachableError, error_of
 from kubeapi.reading import parsed
@@ -26,6 +27,8 @@ CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
 IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 """The variable that a pod has."""
+_UNUSABLE = (OSError, AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError)
+"""What the library lets through when a kubeconfig is not there, or not what it should be."""
 _KEEPALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -59,7 +62,7 @@ class Access:
         config = _library()
         try:
             contexts, _ = config.list_kube_config_contexts(self.kubeconfig or None)
-        except (config.ConfigException, OSError, TypeError, ValueError) as fault:
+        except (config.ConfigException, *_UNUSABLE) as fault:
             raise ValueError(f"kubeconfig {self._name}: {fault}") from fault
         names = sorted(str(context.get("name")) for context in contexts)
         if self.context and self.context not in names:
@@ -79,7 +82,7 @@ class Access:
             else:
                 file, context = self.kubeconfig or None, self.context or None
                 config.load_kube_config(file, context, client_configuration=loaded, persist_config=False)
-        except (config.ConfigException, OSError, KeyError, TypeError, ValueError) as fault:
+        except (config.ConfigException, *_UNUSABLE) as fault:
             raise DeniedError(f"{self}: {fault}") from fault
         return loaded
 
@@ -183,6 +186,8 @@ class Api:
         self._closed = True
         for stream in list(self._streams):
             stream.close()
+        with self._lock:
+            self._forget_session()
 
     def _ask(self, path: str, params: Mapping[str, str] | None, timeout: float) -> urllib3.BaseHTTPResponse:
         session = self._current(None)
@@ -198,8 +203,15 @@ class Api:
         """The session to use; a new one in the place of one that was refused (once, if several threads come)."""
         with self._lock:
             if self._session is None or self._session is refused:
+                self._forget_session()
                 self._session = _Session.of(self.access)
             return self._session
+
+    def _forget_session(self) -> None:
+        """Connections that are in use are closed when they are given back."""
+        if self._session is not None:
+            self._session.pool.clear()
+            self._session = None
 
     def _once(
         self, session: _Session, path: str, params: Mapping[str, str] | None, timeout: float

@@ -166,9 +166,9 @@ def _service_ports(items: Iterable[Json], faults: list[str]) -> Iterable[Service
             continue
         name, number = str(item.get("name") or ""), int(item.get("port") or 0)
         if not 0 < number <= 65535:
-            faults.append(f"port {name or number!r}: {number} is no port number")
+            faults.append(f"port {name or number}: {number} is no port number")
         elif number in numbers or name in names:
-            faults.append(f"port {name or number!r}: its name or number is another port's")
+            faults.append(f"port {name or number}: its name or number is another port's")
         else:
             yield ServicePort(name, number, str(item.get("appProtocol") or ""))
         numbers.add(number)
@@ -183,7 +183,7 @@ def _slice_ports(items: Iterable[Json], faults: list[str]) -> Iterable[tuple[str
         if 0 < number <= 65535:
             yield name, number
         else:
-            faults.append(f"port {name or number!r}: {number} is no port number")
+            faults.append(f"port {name or number}: {number} is no port number")
 
 
 def _endpoints(items: Iterable[Any], namespace: str, family: str, faults: list[str]) -> Iterable[SliceEndpoint]:

@@ -1,4 +1,4 @@
-"""What an operator may say of a Kubernetes cluster. Read by `adapters.options`; meaning: docs/reference/kubernetes.md."""
+"""What an operator may say of a Kubernetes cluster. Read by `adapters.options`; see docs/reference/kubernetes.md."""
 
 from __future__ import annotations
 
