@@ -6,7 +6,8 @@ here is a warning: a host may come up later, and planning copes with what is mis
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 import attrs
 
@@ -24,6 +25,7 @@ from galley.kinds.virtual_service import (
     TLSRoute,
     VirtualService,
 )
+from galley.route_findings import Spoken, route_findings
 from galley.service_findings import entry_hosts, service_findings
 
 NOT_FOUND = "IST0101"  # ReferencedResourceNotFound
@@ -33,8 +35,13 @@ UNREACHABLE_RULE = "IST0130"  # VirtualServiceUnreachableRule
 _EVERYTHING = (HTTPMatchRequest(), HTTPMatchRequest(uri=StringMatch(prefix="/")))
 
 
-def analyze(config: Config, hosts: Collection[str]) -> tuple[Problem, ...]:
-    """All findings. `hosts` are the full names that the platforms know; a short name stands for those it begins."""
+def analyze(
+    config: Config, hosts: Collection[str], ports: Mapping[str, Spoken] = MappingProxyType({})
+) -> tuple[Problem, ...]:
+    """All findings. `hosts` are the full names that the platforms know; a short name stands for those it begins.
+
+    `ports` says of them what is spoken there; of a host that is not in it nothing is said.
+    """
     known = _Hosts({*hosts, *entry_hosts(config)})
     subsets = _subsets(config, known)
     problems: list[Problem] = []
@@ -47,6 +54,7 @@ def analyze(config: Config, hosts: Collection[str]) -> tuple[Problem, ...]:
             problems.append(_unknown_host(rule, ("spec", "host"), rule.spec.host))
     problems += service_findings(config, hosts, known.has)
     problems += gateway_findings(config)
+    problems += route_findings(config, ports, known.full_name)
     return (*problems, *_conflicts(config.virtual_services, known))
 
 

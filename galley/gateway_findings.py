@@ -65,6 +65,11 @@ class _Listening:
     def hosts(self) -> frozenset[str]:
         return frozenset(host.lower().rpartition("/")[2] for host in self.server.hosts)
 
+    def meets(self, other: _Listening) -> bool:
+        """Whether all proxies that one of the two selects are selected by the other too."""
+        ours, theirs = set(self.gateway.spec.selector), set(other.gateway.spec.selector)
+        return ours <= theirs or theirs <= ours
+
     def conflict(self, other: _Listening) -> str:
         """Why the two can't both be had; empty if they can."""
         if self.family != other.family:
@@ -77,15 +82,15 @@ class _Listening:
 
 
 def _conflicts(gateways: Iterable[ConfigObject[Gateway]]) -> Iterator[Problem]:
-    """Servers of one selector on one port, each with the first before it that it can't be beside."""
-    first: defaultdict[tuple[object, str, int], list[_Listening]] = defaultdict(list)
+    """Servers that meet on one port of a proxy, each with the first before it that it can't be beside."""
+    first: defaultdict[tuple[str, int], list[_Listening]] = defaultdict(list)
     for gateway in gateways:
         for index, server in enumerate(gateway.spec.servers):
             if server.port is None:
                 continue
             this = _Listening(gateway, index, server)
-            beside = first[gateway.spec.selector, server.bind or EVERYWHERE, server.port.number]
-            found = ((other, why) for other in beside if (why := this.conflict(other)))
+            beside = first[server.bind or EVERYWHERE, server.port.number]
+            found = ((other, why) for other in beside if this.meets(other) and (why := this.conflict(other)))
             for other, why in found:
                 place = path_text(("spec", "servers", index))
                 message = f"{place}: port {server.port.number} {why} by {_name(other)}"

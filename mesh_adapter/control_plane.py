@@ -21,12 +21,14 @@ from adapters.platform import Problem as PlatformProblem
 from adapters.platform import Stale as PlatformStale
 from adapters.settings import Arrangement
 from galley import analyze, process
-from galley.config import Problem
+from galley.config import Config, Problem
 from galley.document import Source, SourceEvent
 from galley.document import Stale as SourceStale
+from galley.route_findings import Spoken
 from mesh_adapter.feed import Feed
 from pilot.discovery import Discovery
 from pilot.model.catalog import Catalog
+from pilot.model.service import Protocol
 from pilot.model.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -77,7 +79,7 @@ class ControlPlane:
         self._inbox: list[_Fold] = []
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
-        self._analyzed: Snapshot | None = None
+        self._analyzed: tuple[Config, Mapping[str, Spoken]] | None = None
         self._warnings: tuple[Problem, ...] = ()
 
     def start(self) -> None:
@@ -191,12 +193,12 @@ class ControlPlane:
 
     def _analyze(self, snapshot: Snapshot) -> None:
         """What the objects say of each other and of the hosts there are; only when either changed."""
-        last = self._analyzed
-        if last and last.config is snapshot.config and _hosts(last.catalog) == _hosts(snapshot.catalog):
+        ports = _ports(snapshot.catalog)
+        if self._analyzed == (snapshot.config, ports):
             return
-        self._analyzed = snapshot
+        self._analyzed = (snapshot.config, ports)
         before = set(self._warnings)
-        self._warnings = tuple(analyze.analyze(snapshot.config, _hosts(snapshot.catalog)))
+        self._warnings = tuple(analyze.analyze(snapshot.config, ports.keys(), ports))
         self._log(problem for problem in self._warnings if problem not in before)
 
     def _report(self) -> None:
@@ -209,5 +211,14 @@ class ControlPlane:
             log.warning("%s", problem, extra={"where": problem.where, "object": problem.object})
 
 
-def _hosts(catalog: Catalog) -> set[str]:
-    return {host for service in catalog.services.values() for host in service.hosts}
+def _ports(catalog: Catalog) -> dict[str, Spoken]:
+    """What is spoken on the ports of each host; in several namespaces one host may be several services."""
+    found: dict[str, Spoken] = {}
+    for service in catalog.services.values():
+        spoken = Spoken()
+        for port in service.ports:
+            either, http = port.protocol is Protocol.UNSPECIFIED, port.protocol.is_http
+            spoken |= Spoken(http=http or either, opaque=either or not http)
+        for host in service.hosts:
+            found[host] = found.get(host, Spoken()) | spoken
+    return found

@@ -17,7 +17,7 @@ from pilot.sidecar.address import own_address
 from pilot.sidecar.bootstrap import bootstrap as envoy_bootstrap
 from pilot.sidecar.settings import SettingsError, SidecarSettings, XdsAddress, XdsMode
 
-PROTOCOLS = ("http", "http2", "grpc", "tcp")
+PROTOCOLS = ("http", "http2", "grpc", "grpc-web", "tcp")
 PORT = click.IntRange(sidecar.LOWEST_PORT, sidecar.HIGHEST_PORT)
 PORT_OR_0 = click.IntRange(0, sidecar.HIGHEST_PORT)
 

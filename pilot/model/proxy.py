@@ -233,7 +233,9 @@ def _inbound(node_id: str, item: Mapping[str, Any]) -> Inbound:
     said = str(item.get("protocol") or Protocol.UNSPECIFIED.value)
     protocol = Protocol.UNSPECIFIED if said == Protocol.UNSPECIFIED.value else Protocol.parse(said)
     if protocol is None:
-        raise NodeError(f"node {node_id!r}: metadata INBOUND protocol {said!r} is not known: http, http2, grpc or tcp")
+        raise NodeError(
+            f"node {node_id!r}: metadata INBOUND protocol {said!r} is not known: http, http2, grpc, grpc-web or tcp"
+        )
     return Inbound(
         port=_port(node_id, item, "port"),
         listen=_port(node_id, item, "listen", INBOUND_PORT),

@@ -104,3 +104,38 @@ def test_labels_in_common_come_before_places(shared: Mesh, northern: Sidecar) ->
     northern.wait_served_by("labelled", same_rack)
     shared.fail_check(same_rack)
     northern.wait_served_by("labelled", other_rack)
+
+
+ELSEWHERE = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: two-homes}}
+spec:
+  hosts: [two-homes.service.consul]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  endpoints: [{{address: 127.0.0.1, ports: {{http: {port}}}, locality: dc1/south}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: two-homes}}
+spec:
+  host: two-homes
+  trafficPolicy:
+    outlierDetection: {{consecutive5xxErrors: 3, interval: 0.5s, baseEjectionTime: 1s, maxEjectionPercent: 100}}
+"""
+
+
+def test_one_service_on_two_platforms_fails_over_from_one_to_the_other(shared: Mesh, northern: Sidecar) -> None:
+    """Near, what Consul knows; farther, what the configuration tells of, as of a host outside of any platform."""
+    (near,) = in_zones(shared, "two-homes", "north")
+    far = shared.workload("two-homes", "two-homes-host")
+    shared.apply("two-homes.yaml", ELSEWHERE.format(port=far.port))
+    northern.wait_served_by("two-homes", near)
+    near.behave(failures=-1, status=503)
+    northern.wait_served_by("two-homes", far)
+    near.behave()
+    northern.wait_served_by("two-homes", near)
+    shared.fail_check(near)
+    northern.wait_served_by("two-homes", far)

@@ -77,6 +77,16 @@ def test_other_selectors_are_for_other_proxies() -> None:
     assert told(one, gateway("b", server(TCP, "*"), selector={"istio": "egressgateway"})) == []
 
 
+def test_a_narrower_selector_meets_a_wider_one() -> None:
+    wide, narrow = (
+        gateway("a", server(TCP, "*")),
+        gateway("b", server(TCP, "*"), selector={**SELECTOR, "zone": "north"}),
+    )
+    ((subject, code, _),) = told(wide, narrow)
+    assert (subject, code) == ("Gateway default/b", "IST0145")
+    assert told(narrow, gateway("c", server(TCP, "*"), selector={**SELECTOR, "zone": "south"})) == []
+
+
 def test_http_servers_of_one_gateway_may_repeat_a_host() -> None:
     again = server({**HTTP, "name": "again"}, "a.example")
     assert told(gateway("a", server(HTTP, "a.example"), again)) == []

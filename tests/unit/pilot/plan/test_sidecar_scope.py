@@ -195,3 +195,10 @@ def test_unknown_hosts_go_where_the_policy_says() -> None:
     assert isinstance(action, ir.Forward)
     assert [each.cluster for each in action.clusters] == ["outbound|80|v1|out.example"]
     assert [each.name for each in plan.clusters] == ["outbound|80||out.example"]
+
+
+def test_a_router_is_not_narrowed_by_the_sidecar_of_its_namespace() -> None:
+    known = index(service("web.example"), sidecar("a", "./nothing.example"))
+    routed = reduce_view(known, ProxyView(router=True))
+    assert routed.outbound.scope == EVERYTHING
+    assert reduce_view(known, ProxyView()).outbound.scope != EVERYTHING
