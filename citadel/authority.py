@@ -80,6 +80,7 @@ class Authority(Protocol):
 
 AUTHORITIES: Mapping[str, str] = {
     "embedded": "citadel.embedded:EmbeddedAuthority",
+    "vault": "citadel.vault:VaultAuthority",
 }
 ENTRY_POINTS = "mesh_adapter.authorities"
 

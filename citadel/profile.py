@@ -134,6 +134,15 @@ def check_time(certificate: x509.Certificate, now: datetime) -> None:
         )
 
 
+def is_address(name: str) -> bool:
+    """Whether a server's name is an IP address."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def pem(*certificates: x509.Certificate) -> str:
     """A PEM text, in the order given."""
     return "".join(each.public_bytes(serialization.Encoding.PEM).decode() for each in certificates)
@@ -206,10 +215,7 @@ def _usage(
 
 
 def _general_name(text: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(text))
-    except ValueError:
-        return x509.DNSName(text)
+    return x509.IPAddress(ipaddress.ip_address(text)) if is_address(text) else x509.DNSName(text)
 
 
 def _is_ca(certificate: x509.Certificate) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,9 +20,12 @@ from citadel.authority import Authority, AuthorityError
 from citadel.csr import CsrError
 from citadel.identity import IdentityError
 from citadel.profile import ProfileError
+from citadel.vault_setup import Layout, policy
 from mesh_adapter import authorities
 from mesh_adapter.authorities import AuthorityOptions, Duration, authority_options
+from mesh_adapter.authority_status import describe, tell_status
 from mesh_adapter.commands import options
+from mesh_adapter.root_rotation import rotator, told, vault_setup
 from mesh_adapter.table import table
 
 T = TypeVar("T")
@@ -82,6 +86,65 @@ def show(path: str, output: str) -> None:
     now = datetime.now(UTC)
     tell([plain(each, now) for each in found], output)
     if any(each.not_valid_after_utc <= now for each in found):
+        raise SystemExit(1)
+
+
+@cert.command("init-vault")
+@click.option(
+    "--max-ttl", type=Duration(), default="24h", show_default=True, help="Longest life of a leaf that the role permits."
+)
+@click.option("--approle", is_flag=True, help="Make a role of AppRole for the control plane too, and print its ids.")
+@click.option("--print-policy", is_flag=True, help="Only print the policy that the control plane's token needs.")
+@authority_options
+def init_vault(max_ttl: timedelta, approle: bool, print_policy: bool, ca: AuthorityOptions) -> None:
+    """Make what the mesh needs in a Vault: root, intermediate, role and policy.
+
+    With an operator's token. What is there already stays; running it again mends what is missing.
+    """
+    layout = Layout(ca.trust_domain, ca.vault.mount, ca.vault.role, max_ttl)
+    if print_policy:
+        click.echo(policy(layout), nl=False)
+        return
+    with vault_setup(ca, layout) as setup:
+        for each in setup.run():
+            click.echo(each)
+        if approle:
+            role_id, secret_id = setup.approle()
+            click.echo(f"role_id {role_id}\nsecret_id {secret_id}")
+
+
+@cert.command()
+@click.option("--resume", is_flag=True, help="Begin nothing: only take the step that is due, for a schedule.")
+@click.option("--wait", is_flag=True, help="Stay until the old root is withdrawn.")
+@authority_options
+def rotate(resume: bool, wait: bool, ca: AuthorityOptions) -> None:
+    """Replace the root: begin, or take the step that is due. Safe to run again, whatever happened to the last run.
+
+    The control plane takes the embedded CA's later steps by itself; with Vault each step is this command's, as
+    the control plane may not change issuers.
+    """
+    with rotator(ca) as steps:
+        if not resume:
+            steps.begin()
+        click.echo(told(steps.advance(), steps.due()))
+        while wait and (at := steps.due()) is not None:
+            time.sleep(max(0.0, min(5.0, (at - datetime.now(UTC)).total_seconds())))
+            before, after = steps.state(), steps.advance()
+            if after != before:
+                click.echo(told(after, steps.due()))
+
+
+@cert.command()
+@options.output("table", "json", "yaml")
+@authority_options
+def status(output: str, ca: AuthorityOptions) -> None:
+    """Who signs, who is trusted, how long still, and the step of a rotation.
+
+    Exit status 1 if the authority can't sign, or a certificate has passed nine tenths of its life.
+    """
+    found = with_authority(ca, lambda authority: describe(authority, ca))
+    tell_status(found, output)
+    if any(each["alarm"] >= 90 for each in found["certificates"]):
         raise SystemExit(1)
 
 

@@ -13,5 +13,5 @@ def test_every_name_is_a_class(name: str) -> None:
 
 
 def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(LookupError, match="unknown authority 'acme': known are embedded"):
+    with pytest.raises(LookupError, match="unknown authority 'acme': known are embedded, vault"):
         authority_class("acme")

@@ -123,3 +123,40 @@ def test_show_of_no_certificate_names_the_file(tmp_path: Path, text: str | None)
     result = run("show", str(tmp_path / "x.pem"))
     assert result.exit_code == 1
     assert "x.pem" in result.output
+
+
+def test_a_rotation_by_the_command(tmp_path: Path) -> None:
+    where = ("--ca-dir", str(tmp_path / "ca"))
+    issue(tmp_path, "--ttl", "1h")
+    assert run("status", *where).output.splitlines()[1].startswith("stable: 1 signs")
+    first = run("rotate", *where)
+    assert first.output.startswith("spreading: 1 signs, 2 is trusted too and signs from ")
+    assert run("rotate", *where).output == first.output, "asked again, the same rotation"
+    issue(tmp_path)
+    roots = x509.load_pem_x509_certificates((tmp_path / "out" / "root-cert.pem").read_bytes())
+    assert len(roots) == 2
+    switched = run("rotate", "--resume", "--ca-root-spread", "1ms", *where)
+    assert switched.output.startswith("draining: 2 signs, 1 stays trusted until ")
+    status = json.loads(run("status", "-o", "json", *where).output)
+    assert (status["step"], status["active"], status["other"]) == ("draining", "2", "1")
+    assert [each["use"] for each in status["certificates"]] == ["signs", "trusted 1", "trusted 2"]
+
+
+def test_resuming_begins_nothing(tmp_path: Path) -> None:
+    result = run("rotate", "--resume", "--ca-dir", str(tmp_path / "ca"))
+    assert result.output.startswith("stable: 1 signs")
+
+
+def test_files_of_an_operator_are_not_rotated_by_us(tmp_path: Path) -> None:
+    offline_root().write(tmp_path / "ca")
+    result = run("rotate", "--ca-dir", str(tmp_path / "ca"))
+    assert result.exit_code == 1
+    assert "replace its files" in result.output
+    assert "your own CA files" in run("status", "--ca-dir", str(tmp_path / "ca")).output
+
+
+def test_status_warns_of_a_certificate_that_nobody_replaced(tmp_path: Path) -> None:
+    offline_root(now=datetime.now(UTC) - 29 * DAY, life=31 * DAY).write(tmp_path / "ca")
+    result = run("status", "--ca-dir", str(tmp_path / "ca"))
+    assert result.exit_code == 1
+    assert "90%" in result.output
