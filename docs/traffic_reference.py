@@ -21,7 +21,7 @@ import attrs
 import yaml
 
 from galley.decode import wire_name
-from galley.kind import KINDS, Kind
+from galley.kind import KINDS, MIXER, Kind
 from galley.schema import Deprecated, NotYet, OneOf
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,7 +53,7 @@ def page() -> str:
     """The whole page."""
     uses = _uses()
     parts = [_HEAD]
-    for kind in sorted(KINDS, key=lambda each: each.name):
+    for kind in sorted((each for each in KINDS if each.group != MIXER), key=lambda each: each.name):
         parts.append(f"\n## {kind.name}\n\n`{'`, `'.join(kind.api_versions)}`\n")
         parts.append("\n| field | type | default | state and golden cases |\n|---|---|---|---|\n")
         parts += [f"| `{row.path}` | {row.type} | {row.default} | {row.state} |\n" for row in rows(kind, uses)]

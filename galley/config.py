@@ -15,12 +15,24 @@ import attrs
 
 from galley.kinds.destination_rule import DestinationRule
 from galley.kinds.gateway import Gateway
+from galley.kinds.mixer import (
+    ADAPTERS,
+    TEMPLATES,
+    AdapterInfo,
+    AttributeManifest,
+    Handler,
+    Instance,
+    Rule,
+    TemplateDescriptor,
+)
+from galley.kinds.mixer_client import HTTPAPISpec, HTTPAPISpecBinding, QuotaSpec, QuotaSpecBinding
 from galley.kinds.proxy_config import ProxyConfig
 from galley.kinds.service_entry import ServiceEntry
 from galley.kinds.sidecar import Sidecar
 from galley.kinds.virtual_service import VirtualService
 from galley.kinds.workload_entry import WorkloadEntry
 from galley.kinds.workload_group import WorkloadGroup
+from galley.schema import Struct
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -93,6 +105,18 @@ class Config:
     sidecars: tuple[ConfigObject[Sidecar], ...] = ()
     proxy_configs: tuple[ConfigObject[ProxyConfig], ...] = ()
     gateways: tuple[ConfigObject[Gateway], ...] = ()
+    rules: tuple[ConfigObject[Rule], ...] = ()
+    handlers: tuple[ConfigObject[Handler], ...] = ()
+    instances: tuple[ConfigObject[Instance], ...] = ()
+    legacy_handlers: tuple[ConfigObject[Struct], ...] = ()
+    legacy_instances: tuple[ConfigObject[Struct], ...] = ()
+    attribute_manifests: tuple[ConfigObject[AttributeManifest], ...] = ()
+    adapters: tuple[ConfigObject[AdapterInfo], ...] = ()
+    templates: tuple[ConfigObject[TemplateDescriptor], ...] = ()
+    quota_specs: tuple[ConfigObject[QuotaSpec], ...] = ()
+    quota_spec_bindings: tuple[ConfigObject[QuotaSpecBinding], ...] = ()
+    http_api_specs: tuple[ConfigObject[HTTPAPISpec], ...] = ()
+    http_api_spec_bindings: tuple[ConfigObject[HTTPAPISpecBinding], ...] = ()
     version: int = 0
 
     @classmethod
@@ -105,7 +129,7 @@ class Config:
 
     def objects(self) -> tuple[ConfigObject[Any], ...]:
         """All of them, kind by kind."""
-        return tuple(each for field in _FIELDS.values() for each in getattr(self, field))
+        return tuple(each for field in dict.fromkeys(_FIELDS.values()) for each in getattr(self, field))
 
 
 _FIELDS = {
@@ -117,4 +141,16 @@ _FIELDS = {
     "Sidecar": "sidecars",
     "ProxyConfig": "proxy_configs",
     "Gateway": "gateways",
+    "rule": "rules",
+    "handler": "handlers",
+    "instance": "instances",
+    "attributemanifest": "attribute_manifests",
+    "adapter": "adapters",
+    "template": "templates",
+    "QuotaSpec": "quota_specs",
+    "QuotaSpecBinding": "quota_spec_bindings",
+    "HTTPAPISpec": "http_api_specs",
+    "HTTPAPISpecBinding": "http_api_spec_bindings",
+    **dict.fromkeys(ADAPTERS, "legacy_handlers"),
+    **dict.fromkeys(TEMPLATES, "legacy_instances"),
 }

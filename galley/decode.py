@@ -25,7 +25,7 @@ import attrs
 from galley.document import Path
 from galley.duration import parse_duration
 from galley.finding import Finding
-from galley.schema import Between, Deprecated, NotYet, OneOf, Wire
+from galley.schema import Between, Deprecated, NotYet, OneOf, Struct, Wire
 
 T = TypeVar("T")
 Decode = Callable[[object, Path, list[Finding]], Any]
@@ -40,8 +40,8 @@ _NOTHING_REFUSED = NotYet()
 def decode(message: type[T], data: object, path: Path = ()) -> tuple[T, list[Finding]]:
     """The message, and everything that is wrong with `data`. Without errors among the findings it is what was meant."""
     findings: list[Finding] = []
-    read: Any = _message  # functools.cache is typed for hashables; a class is one
-    value: T = read(message)(data, path, findings)
+    read: Any = _decoder(message)
+    value: T = read(data, path, findings)
     return value, findings
 
 
@@ -165,6 +165,8 @@ def _decoder(annotation: Any, marks: tuple[Any, ...] = ()) -> Decode:
         return _collection(arguments[0])
     if annotation is int:
         return _integer(next(mark for mark in marks if isinstance(mark, Between)))
+    if annotation is Struct:
+        return _struct
     if annotation in _SCALARS:
         return _SCALARS[annotation]
     if issubclass(annotation, enum.Enum):
@@ -274,6 +276,27 @@ def _bytes(data: object, path: Path, findings: list[Finding]) -> bytes:
         pass  # told below, as every other type is
     findings.append(_expected("base64", data, path))
     return b""
+
+
+def _struct(data: object, path: Path, findings: list[Finding]) -> Struct:
+    if not isinstance(data, Mapping):
+        findings.append(_expected("a mapping", data, path))
+        return Struct()
+    before = len(findings)
+    _check_keys(data, path, findings)
+    return Struct.of(data) if len(findings) == before else Struct()
+
+
+def _check_keys(data: object, path: Path, findings: list[Finding]) -> None:
+    if isinstance(data, Mapping):
+        for key, each in data.items():
+            if not isinstance(key, str):
+                mend = f'quote the key: "{key}"'
+                findings.append(Finding((*path, str(key)), f"expected a string as its key, got {key!r}", mend))
+            _check_keys(each, (*path, str(key)), findings)
+    elif isinstance(data, list | tuple):
+        for index, each in enumerate(data):
+            _check_keys(each, (*path, index), findings)
 
 
 def _enum(members: type[enum.Enum], refused: NotYet) -> Decode:

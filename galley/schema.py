@@ -2,13 +2,14 @@
 
 A message class carries protobuf's rules in its annotations; `galley.decode` reads them once per class. Conventions of
 every message class: all fields have protobuf's default; repeated is a tuple; a map is a tuple of pairs sorted by key; a
-message, a wrapper and a oneof's member are `X | None`; a Duration is a timedelta.
+message, a wrapper and a oneof's member are `X | None`; a Duration is a timedelta; a google.protobuf.Struct is a Struct.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import Annotated, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
 import attrs
 
@@ -60,7 +61,36 @@ class NotYet:
         return f": {self.why}" if self.why else ""
 
 
+@attrs.frozen
+class Struct:
+    """A free mapping (google.protobuf.Struct), kept immutable: what it means is for somebody else to say."""
+
+    fields: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Struct:
+        """Plain data, as YAML gives it, with strings as keys."""
+        return cls(tuple((key, _frozen(value)) for key, value in data.items()))
+
+    def plain(self) -> dict[str, Any]:
+        """The mapping as it was written."""
+        return {key: _thawed(value) for key, value in self.fields}
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return Struct.of(value)
+    return tuple(_frozen(each) for each in value) if isinstance(value, list | tuple) else value
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, Struct):
+        return value.plain()
+    return [_thawed(each) for each in value] if isinstance(value, tuple) else value
+
+
 Int32 = Annotated[int, Between(-(2**31), 2**31 - 1)]
+Int64 = Annotated[int, Between(-(2**63), 2**63 - 1)]
 UInt32 = Annotated[int, Between(0, 2**32 - 1)]
 UInt64 = Annotated[int, Between(0, 2**64 - 1)]
 Later = Annotated[T, NotYet()]

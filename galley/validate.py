@@ -128,7 +128,9 @@ def _names(metadata: _Metadata, path: Path) -> Iterable[Finding]:
 def _spec(kind: Kind[Any], data: object) -> tuple[Any, list[Finding]]:
     path: Path = ("spec",)
     if data is None:
-        return None, [Finding(path, "is missing", f"add the spec of the {kind.name}")]
+        if not kind.may_be_empty:
+            return None, [Finding(path, "is missing", f"add the spec of the {kind.name}")]
+        data = {}
     spec, findings = decode(kind.spec, data, path)
     return spec, _unrelated(kind.check(spec), findings)
 
