@@ -182,3 +182,32 @@ class _TrackedMap(Mapping[str, str]):
     def __len__(self) -> int:
         self._references[Reference(self._name)] = Condition.EXACT
         return len(self._entries)
+
+
+class LayeredBag(Mapping[str, Value]):
+    """A bag with attributes above it that somebody found out: those win, and are not accounted for as references.
+
+    What they were found out from is: a generator's instance was made of the bag below.
+    """
+
+    __slots__ = ("_above", "_below")
+
+    def __init__(self, above: Bag, below: Bag) -> None:
+        self._above = above
+        self._below = below
+
+    def get(self, name: str, default: Any = None) -> Any:
+        value = self._above.get(name)
+        return self._below.get(name, default) if value is None else value
+
+    def __getitem__(self, name: str) -> Value:
+        value: Value | None = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**dict.fromkeys(self._below), **self._above})
+
+    def __len__(self) -> int:
+        return len({*self._above, *self._below})

@@ -9,6 +9,7 @@ import click
 
 from galley.load import load_files
 from mesh_adapter.commands import options
+from mixer.rules import compile_rules
 
 
 @click.command()
@@ -18,6 +19,7 @@ from mesh_adapter.commands import options
 def validate(ctx: click.Context, paths: tuple[str, ...], output: str) -> None:
     """Check configuration documents in files and directories. Exit status 1 if one would be refused."""
     config, problems = load_files(paths)
+    problems += compile_rules(config).problems
     if output == "json":
         objects = [{"object": str(each), "origin": each.origin} for each in config.objects()]
         found = [attrs.asdict(each) for each in problems]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import functools
-from typing import NoReturn
+from collections.abc import Set
 
 import attrs
 
@@ -48,6 +48,7 @@ from mixer.expression.terms import (
     Term,
 )
 
+
 class Language(enum.Enum):
     """Istio's expressions, or CEL: what the annotation `policy.istio.io/lang` says of a rule."""
 
@@ -55,9 +56,7 @@ class Language(enum.Enum):
     CEL = "CEL"
 
 
-_ORDERED = frozenset(
-    {ValueType.INT64, ValueType.DOUBLE, ValueType.STRING, ValueType.TIMESTAMP, ValueType.DURATION}
-)
+_ORDERED = frozenset({ValueType.INT64, ValueType.DOUBLE, ValueType.STRING, ValueType.TIMESTAMP, ValueType.DURATION})
 _ADDED = frozenset({ValueType.INT64, ValueType.DOUBLE, ValueType.STRING, ValueType.DURATION})
 _NUMBERS = frozenset({ValueType.INT64, ValueType.DOUBLE})
 _MAKERS = {
@@ -72,7 +71,7 @@ _LITERALS = {str: ValueType.STRING, bool: ValueType.BOOL, int: ValueType.INT64, 
 
 
 def check(text: str, tree: Node, language: Language, vocabulary: Vocabulary, wanted: ValueType | None = None) -> Term:
-    """The typed term, of the type that is `wanted` if one is; ExpressionError at the first place that makes no sense."""
+    """The typed term, of the `wanted` type if one is; ExpressionError at the first place that makes no sense."""
     checker = _Checker(text, language is Language.CEL, vocabulary)
     return checker.term_of(tree, wanted) if wanted is not None else _settled(checker.term(tree))
 
@@ -103,7 +102,7 @@ class _Checker:
             case Ternary(test, yes, no):
                 return self._choice(test, yes, no)
             case Items(at=at):
-                self._fail("a list may stand behind `in` only", at)
+                raise self._error("a list may stand behind `in` only", at)
 
     def _literal(self, value: str | int | float | bool) -> Constant:
         type_ = _LITERALS[type(value)]
@@ -126,8 +125,10 @@ class _Checker:
                     return _entry(of, Constant(ValueType.STRING, node.field))
         at = _start(node)
         if name is None:
-            self._fail(f"what stands before .{node.field if isinstance(node, Select) else ''} has no such part", node.at)
-        self._fail(f"unknown attribute {name}", at, self.vocabulary.nearest(name))
+            raise self._error(
+                f"what stands before .{node.field if isinstance(node, Select) else ''} has no such part", node.at
+            )
+        raise self._error(f"unknown attribute {name}", at, self.vocabulary.nearest(name))
 
     # Functions
 
@@ -145,12 +146,12 @@ class _Checker:
                 return self._duration(node)
         signatures = [each for each in FUNCTIONS.get(node.name, ()) if self.cel or not each.cel]
         if not signatures:
-            self._unknown_function(node)
+            raise self._unknown_function(node)
         given = node.arguments if node.receiver is None else (node.receiver, *node.arguments)
         fitting = [each for each in signatures if each.method == (node.receiver is not None)]
         if not fitting:
             form = f'"text".{node.name}(…)' if node.receiver is None else f"{node.name}(…)"
-            self._fail(f"{node.name} is not called so", node.at, f"write {form}")
+            raise self._error(f"{node.name} is not called so", node.at, f"write {form}")
         return self._apply(node, fitting, given)
 
     def _apply(self, node: Invoke, signatures: list[Signature], given: tuple[Node, ...]) -> Term:
@@ -159,7 +160,7 @@ class _Checker:
         chosen = chosen or signatures[0]
         if len(terms) != len(chosen.takes):
             wanted = len(chosen.takes) - chosen.method
-            self._fail(f"{node.name} takes {_counted(wanted)}, not {len(node.arguments)}", node.at)
+            raise self._error(f"{node.name} takes {_counted(wanted)}, not {len(node.arguments)}", node.at)
         fitted = tuple(
             self._fit(term, type_, each) for term, type_, each in zip(terms, chosen.takes, given, strict=True)
         )
@@ -173,51 +174,59 @@ class _Checker:
         try:
             value = apply.function.run(*(each.value for each in constants if isinstance(each, Constant)))
         except EvaluationError as error:
-            self._fail(str(error), at)
+            raise self._error(str(error), at) from None
         return Constant(apply.type, value)
 
-    def _unknown_function(self, node: Invoke) -> NoReturn:
+    def _unknown_function(self, node: Invoke) -> ExpressionError:
         if node.name in _COMPREHENSIONS:
-            self._fail(f"CEL's macro {node.name} is not supported", node.at, "write the comparisons out")
+            return self._error(f"CEL's macro {node.name} is not supported", node.at, "write the comparisons out")
         if node.name in FUNCTIONS or node.name in ("has", "duration"):
-            self._fail(f"{node.name} is CEL's, and the expression is Istio's", node.at, "annotate: policy.istio.io/lang: CEL")
+            return self._error(
+                f"{node.name} is CEL's, and the expression is Istio's", node.at, "annotate: policy.istio.io/lang: CEL"
+            )
         known = sorted({*(name for name, all_ in FUNCTIONS.items() if self.cel or not all(s.cel for s in all_))})
-        self._fail(f"unknown function {node.name}", node.at, f"known are conditional, matches, {', '.join(known)}")
+        return self._error(
+            f"unknown function {node.name}", node.at, f"known are conditional, matches, {', '.join(known)}"
+        )
 
     def _matches(self, node: Invoke) -> Term:
         """Istio writes `"pattern".matches(text)`, CEL `text.matches("pattern")`: the literal one is the pattern."""
         self._count(node, 1)
         if node.receiver is None:
-            self._fail("matches is a method", node.at, 'write "pattern".matches(text)')
+            raise self._error("matches is a method", node.at, 'write "pattern".matches(text)')
         receiver = self.term_of(node.receiver, ValueType.STRING)
         argument = self.term_of(node.arguments[0], ValueType.STRING)
         pattern, text, at = argument, receiver, node.arguments[0].at
         if not isinstance(argument, Constant) or (isinstance(receiver, Constant) and not self.cel):
             pattern, text, at = receiver, argument, node.receiver.at
         if not isinstance(pattern, Constant):
-            self._fail("the pattern of matches is no literal", node.at, "write the regular expression in quotes")
+            raise self._error("the pattern of matches is no literal", node.at, "write the regular expression in quotes")
         judgement = judge(pattern.value)
         if judgement.fault:
-            self._fail(f"the pattern {judgement.fault}", at, judgement.mend)
+            raise self._error(f"the pattern {judgement.fault}", at, judgement.mend)
         return Matches(text, pattern.value)
 
     def _has(self, node: Invoke) -> Term:
         term = self.term(node.arguments[0])
         if not isinstance(term, Attribute | Entry):
-            self._fail("has takes an attribute, or an entry of one", node.at)
+            raise self._error("has takes an attribute, or an entry of one", node.at)
         return Present(term)
 
     def _duration(self, node: Invoke) -> Term:
         self._count(node, 1)
         argument = node.arguments[0]
-        value = parse_duration(argument.value) if isinstance(argument, Literal) and isinstance(argument.value, str) else None
+        value = (
+            parse_duration(argument.value)
+            if isinstance(argument, Literal) and isinstance(argument.value, str)
+            else None
+        )
         if value is None:
-            self._fail("duration takes a literal such as '1.5s'", argument.at)
+            raise self._error("duration takes a literal such as '1.5s'", argument.at)
         return Constant(ValueType.DURATION, value)
 
     def _count(self, node: Invoke, wanted: int) -> None:
         if len(node.arguments) != wanted:
-            self._fail(f"{node.name} takes {_counted(wanted)}, not {len(node.arguments)}", node.at)
+            raise self._error(f"{node.name} takes {_counted(wanted)}, not {len(node.arguments)}", node.at)
 
     # Operators
 
@@ -245,22 +254,22 @@ class _Checker:
                 self._among(terms[0].type, allowed.get(operator, _NUMBERS), node)
                 return Arithmetic(terms[0].type, operator, terms)
 
-    def _among(self, type_: ValueType, allowed: frozenset[ValueType] | set[ValueType], node: Chain) -> None:
+    def _among(self, type_: ValueType, allowed: Set[ValueType], node: Chain) -> None:
         if type_ not in allowed:
             known = ", ".join(sorted(each.value for each in allowed))
-            self._fail(f"{node.operator} has no meaning for {type_.value}", node.at, f"it takes {known}")
+            raise self._error(f"{node.operator} has no meaning for {type_.value}", node.at, f"it takes {known}")
 
     def _negative(self, operand: Node, at: int) -> Term:
         term = _settled(self.term(operand))
         if term.type not in _NUMBERS:
-            self._fail(f"- has no meaning for {term.type.value}", at)
+            raise self._error(f"- has no meaning for {term.type.value}", at)
         zero = Constant(term.type, 0 if term.type is ValueType.INT64 else 0.0)
         return Arithmetic(term.type, "-", (zero, term))
 
     def _in(self, needle: Node, hay: Node) -> Term:
         if isinstance(hay, Items):
             if not hay.items:
-                self._fail("an empty list holds nothing", hay.at)
+                raise self._error("an empty list holds nothing", hay.at)
             first, *options = self._alike((needle, *hay.items))
             return OneOf(first, tuple(options))
         of = self.term_of(hay, ValueType.STRING_MAP)
@@ -292,10 +301,10 @@ class _Checker:
             return term
         maker = _MAKERS.get(type_)
         mend = f"write {maker}(…)" if maker and term.type is ValueType.STRING else ""
-        self._fail(f"expected {type_.value}, got {term.type.value}", _start(node), mend)
+        raise self._error(f"expected {type_.value}, got {term.type.value}", _start(node), mend)
 
-    def _fail(self, message: str, at: int, mend: str = "") -> NoReturn:
-        raise ExpressionError(message, Position.of(self.text, at), mend)
+    def _error(self, message: str, at: int, mend: str = "") -> ExpressionError:
+        return ExpressionError(message, Position.of(self.text, at), mend)
 
 
 def _entry(of: Term, key: Term) -> Entry:
@@ -350,4 +359,3 @@ def _start(node: Node) -> int:
 
 def _counted(number: int) -> str:
     return f"{number} argument{'' if number == 1 else 's'}"
-

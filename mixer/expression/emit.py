@@ -1,20 +1,20 @@
 """Typed terms → a Python code object, by way of Python's own syntax tree: no text is ever spliced.
 
 Only the node types that stand in this file can come into being. Emitted code calls `get` (the bag's), methods of values
-that the vocabulary vouches for, and the functions of `mixer.expression.functions`; values that have no literal are bound
-as names of the code's own globals, which hold nothing else.
+that the vocabulary vouches for, and the functions of `mixer.expression.functions`; values that have no literal are
+names in the code's own globals, which hold nothing else.
 """
 
 from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Union
 
 import re2
 
-from mixer.expression.error import Absent, EvaluationError
+from mixer.expression.error import AbsentError, EvaluationError
 from mixer.expression.functions import ARITHMETIC, SAME
 from mixer.expression.terms import (
     Apply,
@@ -42,10 +42,14 @@ Run = Callable[[Callable[..., Any]], Any]
 _COMPARE: dict[str, type[ast.cmpop]] = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE}
 
 
-def emit(term: Term) -> Run:
-    """The compiled function."""
+Record = Mapping[str, Union[Term, "Record"]]
+"""Terms by name, nested as a template's messages are."""
+
+
+def emit(term: Term | Record) -> Run:
+    """The compiled function: of a record it gives a dict with the same names."""
     emitter = _Emitter()
-    body = emitter.value(term)
+    body = emitter.record(term) if isinstance(term, Mapping) else emitter.value(term)
     lambda_ = ast.Lambda(_arguments("get"), body)
     tree = ast.fix_missing_locations(ast.Expression(lambda_))
     code = compile(tree, "<expression>", "eval")
@@ -54,14 +58,14 @@ def emit(term: Term) -> Run:
 
 
 def _absent(name: str, key: str | None = None) -> Any:
-    raise Absent(name, key)
+    raise AbsentError(name, key)
 
 
 def attempt(run: Callable[[], Any]) -> Any:
     """The value, or None if something it needs is absent."""
     try:
         return run()
-    except Absent:
+    except AbsentError:
         return None
 
 
@@ -98,6 +102,12 @@ class _Emitter:
         self.names: dict[str, Any] = {"__builtins__": {}, "absent": _absent}
         self._locals = 0
 
+    def record(self, record: Record) -> ast.expr:
+        """Code that gives the values by name."""
+        names: list[ast.expr | None] = [ast.Constant(name) for name in record]
+        values = [self.record(each) if isinstance(each, Mapping) else self.value(each) for each in record.values()]
+        return ast.Dict(names, values)
+
     def value(self, term: Term) -> ast.expr:
         """Code that gives the value, or raises EvaluationError."""
         match term:
@@ -117,6 +127,11 @@ class _Emitter:
                 return self._equal(term)
             case Compare(operator, left, right):
                 return _test(_COMPARE[operator], self.value(left), self.value(right))
+            case _:
+                return self._composed(term)
+
+    def _composed(self, term: Term) -> ast.expr:
+        match term:
             case Both(terms, absorbing):
                 return self._logic(ast.And(), all_of, terms, absorbing)
             case Either(terms, absorbing):
@@ -133,6 +148,8 @@ class _Emitter:
                 return self._one_of(inner, options)
             case Present(inner):
                 return _test(ast.IsNot, self._perhaps(inner), ast.Constant(None))
+            case _:
+                raise AssertionError(f"no code for {term}")
 
     def _perhaps(self, term: Term) -> ast.expr:
         """Code that gives the value, or None where something is absent."""

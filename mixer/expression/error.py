@@ -36,7 +36,7 @@ class EvaluationError(Exception):
     """The expression has no value for this bag."""
 
 
-class Absent(EvaluationError):
+class AbsentError(EvaluationError):
     """An attribute, or an entry of one, is not there; `|` looks no further than for this."""
 
     def __init__(self, name: str, key: str | None = None) -> None:

@@ -192,7 +192,8 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:59] + "…")
 
 
-S, I, D, B, M = ValueType.STRING, ValueType.INT64, ValueType.DOUBLE, ValueType.BOOL, ValueType.STRING_MAP
+_TEXT, _WHOLE, _REAL, _TRUTH = ValueType.STRING, ValueType.INT64, ValueType.DOUBLE, ValueType.BOOL
+_MAP = ValueType.STRING_MAP
 
 
 @attrs.frozen
@@ -210,30 +211,30 @@ class Signature:
 
 
 FUNCTIONS: Mapping[str, tuple[Signature, ...]] = {
-    "match": (Signature((S, S), B, glob),),
-    "startsWith": (Signature((S, S), B, str.startswith, method=True),),
-    "endsWith": (Signature((S, S), B, str.endswith, method=True),),
-    "contains": (Signature((S, S), B, str.__contains__, method=True, cel=True),),
-    "toLower": (Signature((S,), S, str.lower),),
-    "reverse": (Signature((S,), S, _reverse),),
+    "match": (Signature((_TEXT, _TEXT), _TRUTH, glob),),
+    "startsWith": (Signature((_TEXT, _TEXT), _TRUTH, str.startswith, method=True),),
+    "endsWith": (Signature((_TEXT, _TEXT), _TRUTH, str.endswith, method=True),),
+    "contains": (Signature((_TEXT, _TEXT), _TRUTH, str.__contains__, method=True, cel=True),),
+    "toLower": (Signature((_TEXT,), _TEXT, str.lower),),
+    "reverse": (Signature((_TEXT,), _TEXT, _reverse),),
     "size": (
-        Signature((S,), I, len),
-        Signature((M,), I, len, cel=True),
-        Signature((S,), I, len, method=True, cel=True),
-        Signature((M,), I, len, method=True, cel=True),
+        Signature((_TEXT,), _WHOLE, len),
+        Signature((_MAP,), _WHOLE, len, cel=True),
+        Signature((_TEXT,), _WHOLE, len, method=True, cel=True),
+        Signature((_MAP,), _WHOLE, len, method=True, cel=True),
     ),
-    "ip": (Signature((S,), ValueType.IP_ADDRESS, to_ip),),
-    "timestamp": (Signature((S,), ValueType.TIMESTAMP, to_timestamp),),
-    "dnsName": (Signature((S,), ValueType.DNS_NAME, to_dns_name),),
-    "email": (Signature((S,), ValueType.EMAIL_ADDRESS, to_email),),
-    "uri": (Signature((S,), ValueType.URI, to_uri),),
-    "emptyStringMap": (Signature((), M, lambda: EMPTY),),
-    "int": (Signature((S,), I, _to_int, cel=True), Signature((D,), I, _cut, cel=True)),
-    "double": (Signature((S,), D, _to_double, cel=True), Signature((I,), D, float, cel=True)),
+    "ip": (Signature((_TEXT,), ValueType.IP_ADDRESS, to_ip),),
+    "timestamp": (Signature((_TEXT,), ValueType.TIMESTAMP, to_timestamp),),
+    "dnsName": (Signature((_TEXT,), ValueType.DNS_NAME, to_dns_name),),
+    "email": (Signature((_TEXT,), ValueType.EMAIL_ADDRESS, to_email),),
+    "uri": (Signature((_TEXT,), ValueType.URI, to_uri),),
+    "emptyStringMap": (Signature((), _MAP, lambda: EMPTY),),
+    "int": (Signature((_TEXT,), _WHOLE, _to_int, cel=True), Signature((_REAL,), _WHOLE, _cut, cel=True)),
+    "double": (Signature((_TEXT,), _REAL, _to_double, cel=True), Signature((_WHOLE,), _REAL, float, cel=True)),
     "string": (
-        Signature((I,), S, str, cel=True),
-        Signature((D,), S, str, cel=True),
-        Signature((B,), S, lambda value: "true" if value else "false", cel=True),
+        Signature((_WHOLE,), _TEXT, str, cel=True),
+        Signature((_REAL,), _TEXT, str, cel=True),
+        Signature((_TRUTH,), _TEXT, lambda value: "true" if value else "false", cel=True),
     ),
 }
 """Without the forms that the checker itself knows: matches, conditional, has, duration."""

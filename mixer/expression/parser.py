@@ -6,8 +6,6 @@ nodes are counted while parsing, so that hostile text costs no more than its len
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 import attrs
 
 from mixer.expression.error import ExpressionError, Position
@@ -28,6 +26,8 @@ from mixer.expression.syntax import (
 
 MAX_DEPTH = 48
 MAX_NODES = 2_000
+MAX_OPERANDS = 100
+"""Of one row of `|` or `+`, whose code nests."""
 
 _PRECEDENCE = {
     "||": 1,
@@ -42,7 +42,7 @@ _CEL_OPERATORS = frozenset({"in", "-", "*", "/", "%"})
 
 @attrs.frozen
 class Parsed:
-    """`cel` and `cexl` say where a form stands that only the one or the other language has; None where there is none."""
+    """`cel` and `cexl` say where a form stands that only the one or the other language has; None: nowhere."""
 
     tree: Node
     cel: int | None
@@ -66,10 +66,10 @@ class _Parser:
 
     def whole(self) -> Parsed:
         if self._now.kind == "end":
-            self._fail("is empty", self._now.at)
+            raise self._error("is empty", self._now.at)
         tree = self._ternary()
         if self._now.kind != "end":
-            self._unexpected("an operator")
+            raise self._unexpected("an operator")
         self._bound(tree)
         return Parsed(tree, self._cel, self._cexl)
 
@@ -97,6 +97,8 @@ class _Parser:
             right = self._binary(precedence + 1)
             if operator in _ASSOCIATIVE and isinstance(left, Chain) and left.operator == operator:
                 left = attrs.evolve(left, operands=(*left.operands, right))
+                if operator in "|+" and len(left.operands) > MAX_OPERANDS:
+                    raise self._error(f"has more than {MAX_OPERANDS} operands of {operator}", at)
             else:
                 left = self._count(Chain(operator, (left, right), at))
         return left
@@ -154,16 +156,16 @@ class _Parser:
             case "[":
                 self._note_cel(token.at)
                 return self._count(Items(self._listed("]"), token.at))
-        self._fail(f"unexpected {_shown(token)}, expected a value", token.at)
+        raise self._error(f"unexpected {_shown(token)}, expected a value", token.at)
 
     def _number(self, token: Token, at: int, sign: int) -> Node:
         if token.kind == "float":
             return self._count(Literal(sign * float(token.text), at))
         if len(token.text) > 20:
-            self._fail(f"{token.text[:20]}… does not fit into 64 bits", at)
+            raise self._error(f"{token.text[:20]}… does not fit into 64 bits", at)
         value = sign * int(token.text, 16 if token.text[:2] in ("0x", "0X") else 10)
         if not -(2**63) <= value < 2**63:
-            self._fail(f"{value} does not fit into 64 bits", at)
+            raise self._error(f"{value} does not fit into 64 bits", at)
         return self._count(Literal(value, at))
 
     def _arguments(self) -> tuple[Node, ...]:
@@ -182,7 +184,7 @@ class _Parser:
     def _deeper(self) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self._too_deep(self._now.at)
+            raise self._too_deep(self._now.at)
 
     def _bound(self, tree: Node) -> None:
         """Holds the tree itself to the depth: a long row of operators or subscripts is deep without a bracket."""
@@ -191,15 +193,15 @@ class _Parser:
             level = [child for node in level for child in children(node)]
             if not level:
                 return
-        self._too_deep(level[0].at)
+        raise self._too_deep(level[0].at)
 
-    def _too_deep(self, at: int) -> NoReturn:
-        self._fail(f"is nested more than {MAX_DEPTH} deep", at, "split it into several rules")
+    def _too_deep(self, at: int) -> ExpressionError:
+        return self._error(f"is nested more than {MAX_DEPTH} deep", at, "split it into several rules")
 
     def _count(self, node: Node) -> Node:
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            self._fail(f"has more than {MAX_NODES} parts", node.at, "split it into several rules")
+            raise self._error(f"has more than {MAX_NODES} parts", node.at, "split it into several rules")
         return node
 
     def _note_cel(self, at: int) -> None:
@@ -213,14 +215,14 @@ class _Parser:
 
     def _expect(self, kind: str) -> Token:
         if self._now.kind != kind:
-            self._unexpected("a name" if kind == "name" else repr(kind))
+            raise self._unexpected("a name" if kind == "name" else repr(kind))
         return self._take()
 
-    def _unexpected(self, wanted: str) -> NoReturn:
-        self._fail(f"unexpected {_shown(self._now)}, expected {wanted}", self._now.at)
+    def _unexpected(self, wanted: str) -> ExpressionError:
+        return self._error(f"unexpected {_shown(self._now)}, expected {wanted}", self._now.at)
 
-    def _fail(self, message: str, at: int, mend: str = "") -> NoReturn:
-        raise ExpressionError(message, Position.of(self._text, at), mend)
+    def _error(self, message: str, at: int, mend: str = "") -> ExpressionError:
+        return ExpressionError(message, Position.of(self._text, at), mend)
 
 
 def _shown(token: Token) -> str:

@@ -24,7 +24,7 @@ from mixer.expression.terms import Attribute, Constant, Entry, Term, parts
 class Program:
     """A compiled expression. `term` is what analysis reads; `run` takes a bag's `get` and is what hot paths call.
 
-    `run` raises EvaluationError (Absent among it) or, for a bag that breaks its vocabulary, any error at all;
+    `run` raises EvaluationError (AbsentError among it) or, for a bag that breaks its vocabulary, any error at all;
     `evaluate` makes all of them EvaluationErrors.
     """
 
@@ -74,7 +74,9 @@ def compile_expression(
     language = language or (Language.CEL if parsed.cel is not None and parsed.cexl is None else Language.CEXL)
     foreign, theirs = (parsed.cexl, "Istio's") if language is Language.CEL else (parsed.cel, "CEL's")
     if foreign is not None:
-        mend = "`|` is Istio's; CEL writes has(x) ? x : y" if language is Language.CEL else "use one of the two languages"
+        mend = (
+            "`|` is Istio's; CEL writes has(x) ? x : y" if language is Language.CEL else "use one of the two languages"
+        )
         message = f"a form of {theirs} language in an expression of {language.value}"
         raise ExpressionError(message, Position.of(source, foreign), mend)
     term = check(source, parsed.tree, language, vocabulary, wanted)
