@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import attrs
@@ -101,7 +101,7 @@ async def test_after_repeated_failures_a_handler_is_not_asked_any_more(dispatche
 
 
 async def test_a_failed_call_is_repeated_as_the_rule_says(dispatcher: Dispatcher) -> None:
-    answers = iter([RuntimeError("once"), RuntimeError("twice"), PASSED])
+    answers: Iterator[Exception | CheckResult] = iter([RuntimeError("once"), RuntimeError("twice"), PASSED])
 
     def answer(_: Any) -> CheckResult:
         each = next(answers)

@@ -54,7 +54,7 @@ def test_only_those_rules_are_asked_that_may_hold() -> None:
             _rule("path", 'match(request.path, "/a*")'),
         ]
     )
-    bag = {"destination.service.host": "h7", "request.headers": {"x": "n"}, "request.path": "/b"}
+    bag: dict[str, Any] = {"destination.service.host": "h7", "request.headers": {"x": "n"}, "request.path": "/b"}
     assert [each.name for each in index.candidates(bag.get)] == ["always", "host-7", "path"]
     assert [each.name for each in index.matching(bag, _unexpected)] == ["always", "host-7"]
 
