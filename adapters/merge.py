@@ -31,7 +31,9 @@ class PlatformStatus:
     """How one platform is, for /debug/platforms and metrics.
 
     `stale` is the reason why what it told is not current, empty if it is. `changes` counts the events that changed
-    a service: two equal readings mean that nothing came in between.
+    a service: two equal readings mean that nothing came in between. The last four are filled in by the composition
+    root: what kind it is, since when it is stale, endpoints that are kept though it no longer tells of them, and how
+    often its watch failed.
     """
 
     name: str
@@ -41,6 +43,15 @@ class PlatformStatus:
     services: int = 0
     endpoints: int = 0
     changes: int = 0
+    kind: str = ""
+    stale_since: str = ""
+    held: int = 0
+    failures: int = 0
+
+    @property
+    def state(self) -> str:
+        """In a word."""
+        return "STALE" if self.stale else "SYNCED" if self.synced else "SYNCING"
 
 
 @attrs.define

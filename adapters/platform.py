@@ -85,6 +85,9 @@ class Platform(Protocol):
     at once: it is held, Stale says so, and only a repeated answer counts (each platform states its rule). Before
     Synced, a platform that can't be reached yields Stale and keeps trying.
 
+    A platform that keeps to that rule by itself, since it knows how often an answer was repeated, says so by a class
+    attribute `judges_losses = True`; for others `adapters.screen` holds what vanishes all at once.
+
     `close` may be called from any thread, more than once; `watch` then ends within two seconds. A closed platform is
     not watched again.
     """

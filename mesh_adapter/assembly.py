@@ -10,11 +10,12 @@ import attrs
 
 from adapters import platforms_file
 from adapters.options import Given, OptionError, apart, declared, decode
-from adapters.platform import PLATFORMS, Platform, PlatformOptions, options_class
+from adapters.platform import PLATFORMS, PlatformOptions, options_class
 from adapters.platforms_file import Entry
 from adapters.settings import Arrangement, Network, PlatformSettings
 from galley.document import Source
 from galley.ingest.files import FilesSource
+from mesh_adapter.platforms import Opened
 
 
 class SetupError(Exception):
@@ -77,15 +78,15 @@ def assembled(options: Options) -> Assembled:
     return Assembled(specs, filed.networks)
 
 
-def platforms(specs: Sequence[PlatformSpec]) -> Mapping[str, Platform]:
+def platforms(specs: Sequence[PlatformSpec]) -> Mapping[str, Opened]:
     """The platforms by name, not watching yet."""
     return {spec.name: opened(spec) for spec in specs}
 
 
-def opened(spec: PlatformSpec) -> Platform:
+def opened(spec: PlatformSpec) -> Opened:
     """The platform, not watching yet; SetupError if its options can't be carried out."""
     try:
-        return spec.options.platform(spec.name)
+        return Opened(spec.options.platform(spec.name), spec.kind)
     except (ValueError, OSError) as error:
         raise SetupError(f"{spec.where}: {error}") from error
 

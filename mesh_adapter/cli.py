@@ -18,6 +18,7 @@ COMMANDS = {
     "sidecar": "mesh_adapter.commands.sidecar:sidecar",
     "validate": "mesh_adapter.commands.validate:validate",
     "proxy-status": "mesh_adapter.commands.proxy_status:proxy_status",
+    "platforms": "mesh_adapter.commands.platforms:platforms",
     "proxy-config": "mesh_adapter.commands.proxy_config:proxy_config",
     "cert": "mesh_adapter.commands.cert:cert",
     "demo": "mesh_adapter.commands.demo:demo",

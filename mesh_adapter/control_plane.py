@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 import attrs
 
-from adapters.merge import Merger, PlatformStatus
-from adapters.platform import Event, Platform
+from adapters.merge import PlatformStatus
+from adapters.platform import Platform
 from adapters.platform import Problem as PlatformProblem
-from adapters.platform import Stale as PlatformStale
 from adapters.settings import Arrangement
 from galley import analyze, process
 from galley.config import Config, Problem
@@ -26,6 +27,7 @@ from galley.document import Source, SourceEvent
 from galley.document import Stale as SourceStale
 from galley.route_findings import Spoken
 from mesh_adapter.feed import Feed
+from mesh_adapter.platforms import Opened, Platforms
 from pilot.discovery import Discovery
 from pilot.model.catalog import Catalog
 from pilot.model.service import Protocol
@@ -43,10 +45,8 @@ class Status:
     """What `/readyz` and the log say of the whole: what is still waited for, empty when nothing is."""
 
     waiting: tuple[str, ...]
-
-    @property
-    def ready(self) -> bool:
-        return not self.waiting
+    ready: bool
+    """Once it is, it stays so: a platform that comes later is not waited for."""
 
 
 class ControlPlane:
@@ -54,7 +54,7 @@ class ControlPlane:
 
     def __init__(
         self,
-        platforms: Mapping[str, Platform],
+        platforms: Mapping[str, Platform | Opened],
         sources: Mapping[str, Source],
         *,
         clock: Callable[[], datetime],
@@ -66,18 +66,24 @@ class ControlPlane:
         self._clock = clock
         self._debounce = debounce
         self._published_at = 0.0
-        self._merger = Merger(tuple(platforms), arrangement)
+        self._platforms = Platforms(
+            {name: each if isinstance(each, Opened) else Opened(each) for name, each in platforms.items()},
+            arrangement,
+            put=self._put,
+            clock=clock,
+            timer=time.monotonic,
+        )
         self._state = process.State()
         self._config = self._state.config()
         self._reported: frozenset[Problem] = frozenset()
         self._sources = tuple(sources)
-        self._feeds: list[Feed[Event] | Feed[SourceEvent]] = [
-            *(Feed(name, each, self._from_platform, self._platform_failed) for name, each in platforms.items()),
-            *(Feed(name, each, self._from_source, self._source_failed) for name, each in sources.items()),
-        ]
+        self._feeds = [Feed(name, each, self._from_source, self._source_failed) for name, each in sources.items()]
+        self._ending: set[asyncio.Future[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._inbox: list[_Fold] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._file_problems: tuple[PlatformProblem, ...] = ()
         self._closed = False
         self._analyzed: tuple[Config, Mapping[str, Spoken]] | None = None
         self._warnings: tuple[Problem, ...] = ()
@@ -85,6 +91,7 @@ class ControlPlane:
     def start(self) -> None:
         """Starts watching; `ready` is set once every platform and source has told all it has."""
         self._loop = asyncio.get_running_loop()
+        self._platforms.start()
         for feed in self._feeds:
             feed.start()
         self._schedule()
@@ -92,14 +99,31 @@ class ControlPlane:
     async def close(self) -> None:
         """Ends all watches; nothing is published any more."""
         self._closed = True
-        if self._timer:
-            self._timer.cancel()
-        await asyncio.gather(*(asyncio.to_thread(feed.close) for feed in self._feeds))
+        for handle in (self._timer, self._alarm):
+            if handle:
+                handle.cancel()
+        closing = [feed.close for feed in self._feeds] + [feed.close for feed in self._platforms.feeds()]
+        await asyncio.gather(*self._ending, *(asyncio.to_thread(close) for close in closing))
+
+    def arrange(
+        self,
+        names: Iterable[str],
+        new: Mapping[str, Opened],
+        arrangement: Arrangement,
+        problems: Iterable[PlatformProblem] = (),
+    ) -> None:
+        """From now on these platforms: `new` are added or replace one of their name; `problems` are the file's."""
+        self._file_problems = tuple(problems)
+        for feed in self._platforms.arrange(names, new, arrangement):
+            ending = asyncio.ensure_future(asyncio.to_thread(feed.close))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+        self._schedule()
 
     def status(self) -> Status:
         waiting = [
             f"platform {each.name}" + (f": {each.stale}" if each.stale else "")
-            for each in self._merger.status()
+            for each in self._platforms.status()
             if not each.synced
         ]
         waiting += [
@@ -107,14 +131,14 @@ class ControlPlane:
             for name in self._sources
             if name not in self._state.synced
         ]
-        return Status(tuple(waiting))
+        return Status(tuple(waiting), ready=self.ready.is_set() or not waiting)
 
     def platforms(self) -> tuple[PlatformStatus, ...]:
-        return self._merger.status()
+        return self._platforms.status()
 
     def platform_conflicts(self) -> tuple[PlatformProblem, ...]:
-        """Where platforms disagree about one service."""
-        return self._merger.conflicts()
+        """Faults of the platforms file, and where platforms disagree about one service."""
+        return (*self._file_problems, *self._platforms.conflicts())
 
     def stale_sources(self) -> Mapping[str, str]:
         """Configuration sources that are away, and why."""
@@ -128,12 +152,6 @@ class ControlPlane:
         return (*self._state.problems(), *self._warnings)
 
     # Called in the watching threads.
-
-    def _from_platform(self, name: str, event: Event) -> None:
-        self._put(functools.partial(self._fold_platform, name, event))
-
-    def _platform_failed(self, name: str, error: str) -> None:
-        self._from_platform(name, PlatformStale(f"the adapter failed ({error}); what it told stays in force"))
 
     def _from_source(self, name: str, event: SourceEvent) -> None:
         self._put(functools.partial(self._fold_source, name, event))
@@ -167,24 +185,27 @@ class ControlPlane:
                 fold()
             except Exception:
                 log.exception("an event could not be folded; it is left out, the others count")
+        self._platforms.tick()
         self._report()
+        self._wake()
         if not self.status().ready:
             return
         if self._config.version != self._state.version:
             self._config = self._state.config()
-        snapshot = Snapshot(self._merger.catalog(), self._config)
+        snapshot = Snapshot(self._platforms.catalog(), self._config)
         current = self.discovery.snapshot
         if current is None or current.catalog is not snapshot.catalog or current.config is not snapshot.config:
             self.discovery.publish(snapshot)
             self._analyze(snapshot)
         self.ready.set()
 
-    def _fold_platform(self, name: str, event: Event) -> None:
-        self._merger.apply(name, event)
-        if isinstance(event, PlatformStale):
-            log.warning("platform %s is stale: %s", name, event.reason, extra={"platform": name})
-        elif isinstance(event, PlatformProblem):
-            log.warning("platform %s: %s", name, event, extra={"platform": name})
+    def _wake(self) -> None:
+        """Come back when a platform has stayed with its word for long enough."""
+        if self._alarm:
+            self._alarm.cancel()
+        due = self._platforms.next_due()
+        delay = max(0.0, due - time.monotonic())
+        self._alarm = asyncio.get_running_loop().call_later(delay, self._schedule) if due < math.inf else None
 
     def _fold_source(self, name: str, event: SourceEvent) -> None:
         self._state = process.fold(self._state, event, self._clock(), name)

@@ -7,7 +7,9 @@ is reported and started again after a pause; what it told stays in force.
 from __future__ import annotations
 
 import logging
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
@@ -15,8 +17,9 @@ E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)
 log = logging.getLogger(__name__)
 
-RESTART_PAUSE = 2.0
-"""Seconds before a watch that raised is tried again."""
+RESTART_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds before a watch that raised is tried again: doubled each time, at most the longest, up to half less."""
 
 
 class Watchable(Protocol[E_co]):
@@ -58,7 +61,9 @@ class Feed(Generic[E]):
             log.warning("the watch of %s did not end within %.1f s", self.name, timeout)
 
     def _run(self) -> None:
+        failures = 0
         while not self._closed.is_set():
+            began = time.monotonic()
             try:
                 for event in self._watched.watch():
                     self._deliver(self.name, event)
@@ -66,4 +71,6 @@ class Feed(Generic[E]):
             except Exception as error:
                 log.exception("the watch of %s failed; what it told stays in force", self.name)
                 self._failed(self.name, f"{type(error).__name__}: {error}")
-                self._closed.wait(RESTART_PAUSE)
+                failures = 0 if time.monotonic() - began > LONGEST_PAUSE else failures + 1
+                pause = min(LONGEST_PAUSE, RESTART_PAUSE * 2 ** min(failures, 10))
+                self._closed.wait(pause * (1 - random.random() / 2))

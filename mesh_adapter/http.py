@@ -79,7 +79,7 @@ class Pages:
         return _json(syncz(self._xds.connections()))
 
     async def platforms(self, _: web.Request) -> web.Response:
-        return _json([attrs.asdict(each) for each in self._plane.platforms()])
+        return _json([{"state": each.state, **attrs.asdict(each)} for each in self._plane.platforms()])
 
     async def registry(self, _: web.Request) -> web.Response:
         services = self._plane.discovery.catalog.services

@@ -56,13 +56,19 @@ class ControlPlaneCollector(Collector):
         services = GaugeMetricFamily("mesh_adapter_platform_services", "Services it tells of.", labels=labels)
         endpoints = GaugeMetricFamily("mesh_adapter_platform_endpoints", "Endpoints it tells of.", labels=labels)
         problems = GaugeMetricFamily("mesh_adapter_platform_problems", "Objects it could not use.", labels=labels)
+        held = GaugeMetricFamily("mesh_adapter_platform_held_endpoints", "Vanished endpoints kept.", labels=labels)
+        changes = CounterMetricFamily("mesh_adapter_platform_changes", "Changes of services told.", labels=labels)
+        failures = CounterMetricFamily("mesh_adapter_platform_failures", "Watches that broke off.", labels=labels)
         for each in self._plane.platforms():
+            held.add_metric([each.name], each.held)
+            changes.add_metric([each.name], each.changes)
+            failures.add_metric([each.name], each.failures)
             synced.add_metric([each.name], each.synced)
             stale.add_metric([each.name], bool(each.stale))
             services.add_metric([each.name], each.services)
             endpoints.add_metric([each.name], each.endpoints)
             problems.add_metric([each.name], len(each.problems))
-        yield from (synced, stale, services, endpoints, problems)
+        yield from (synced, stale, services, endpoints, problems, held, changes, failures)
 
     def _configuration(self) -> Iterator[Metric]:
         state = self._plane.config_state()

@@ -22,6 +22,9 @@ LONGEST_WAIT = 600.0
 class ConsulPlatform:
     """Watches a Consul agent. Nothing is read from the environment; ValueError or OSError for an unusable option."""
 
+    judges_losses = True
+    """By answers that repeat themselves: `adapters.hold`."""
+
     def __init__(self, options: ConsulOptions, name: str = "consul") -> None:
         if options.warning not in ("include", "exclude"):
             raise ValueError(f"warning is {options.warning!r}: write include or exclude")

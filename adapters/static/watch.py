@@ -47,6 +47,9 @@ class StaticPlatform:
     What happens to services of broken, emptied and deleted files: docs/reference/static.md.
     """
 
+    judges_losses = True
+    """By files: `services: []` is an operator's word, a file that is gone is not."""
+
     def __init__(self, path: str, name: str = "static") -> None:
         self.name = name
         self._path = Path(path)

@@ -16,7 +16,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from adapters.platform import PLATFORMS
-from mesh_adapter import assembly, logs
+from mesh_adapter import assembly, logs, platforms_reload
 from mesh_adapter.commands import options, platform_options
 from mesh_adapter.control_plane import ControlPlane
 from mesh_adapter.http import application
@@ -129,14 +129,19 @@ async def serve(chosen: assembly.Options, addresses: Addresses, debounce: float 
     xds = XdsServer(plane.discovery, registry=registry, clock=_now)
     xds_port = await _start_xds(xds, addresses.xds)
     runner = web.AppRunner(application(plane, xds, registry), access_log=None)
+    follower: asyncio.Future[None] | None = None
     try:
         http_port = await _start_http(runner, addresses.http)
         click.echo(f"xds listening on {_with_port(addresses.xds, xds_port)}")
         click.echo(f"http listening on {_with_port(addresses.http, http_port)}")
         plane.start()
+        if chosen.platforms_file:
+            follower = asyncio.ensure_future(platforms_reload.follow(chosen, assembled, plane))
         await _announce(plane, stop)
         await stop.wait()
     finally:
+        if follower:
+            follower.cancel()
         await xds.stop(GRACE)
         await runner.cleanup()
         await plane.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters.platform import Event
+from adapters.settings import Arrangement
 from galley.document import SourceEvent
 from tests.unit.mesh_adapter.told import NOW, StartPlane, Told
 
@@ -27,8 +28,9 @@ async def start_plane() -> AsyncIterator[StartPlane]:
         platforms: Mapping[str, Told[Event]],
         sources: Mapping[str, Told[SourceEvent]] | None = None,
         debounce: float = 0.0,
+        arrangement: Arrangement = Arrangement(),  # noqa: B008 - frozen
     ) -> ControlPlane:
-        plane = ControlPlane(platforms, sources or {}, clock=lambda: NOW, debounce=debounce)
+        plane = ControlPlane(platforms, sources or {}, clock=lambda: NOW, debounce=debounce, arrangement=arrangement)
         started.append(plane)
         plane.start()
         return plane

@@ -24,7 +24,7 @@ def specs(**options: object) -> dict[str, PlatformSpec]:
 
 def test_platforms_in_the_order_that_was_asked_for() -> None:
     found = platforms(assembled(Options(platforms=("static", "consul"), kinds=FILE)).specs)
-    assert [(name, type(each)) for name, each in found.items()] == [
+    assert [(name, type(each.platform)) for name, each in found.items()] == [
         ("static", StaticPlatform),
         ("consul", ConsulPlatform),
     ]
@@ -45,7 +45,10 @@ def test_several_of_a_kind_each_with_options_of_its_own() -> None:
         ConsulOptions(addr="10.0.0.1:8500", wait=30.0),
         ConsulOptions(addr="10.0.0.2:8500", wait=30.0, token_file="/west", datacenters=("a", "b")),
     ]
-    assert [getattr(each, "name", "") for each in platforms(tuple(found.values())).values()] == ["east", "west"]
+    assert [getattr(each.platform, "name", "") for each in platforms(tuple(found.values())).values()] == [
+        "east",
+        "west",
+    ]
 
 
 def test_one_file_for_all_behind_what_the_command_line_names(tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ import pytest
 
 from adapters.platform import Delete, Event, Fresh, Stale, Synced, Upsert
 from adapters.platform import Problem as PlatformProblem
+from adapters.settings import Arrangement, PlatformSettings
 from galley.document import Fresh as SourceFresh
 from galley.document import Removed, SourceEvent, Unreadable
 from galley.document import Stale as SourceStale
 from galley.document import Synced as SourceSynced
 from mesh_adapter import feed
 from mesh_adapter.control_plane import ControlPlane
+from mesh_adapter.platforms import Opened
 from pilot.model.service import Port, Protocol, ServiceKey
 from tests.unit.galley.documents import loaded, virtual_service
 from tests.unit.mesh_adapter.told import DEADLINE, NOW, StartPlane, Told, node, until
@@ -23,6 +25,7 @@ from tests.unit.pilot.plan.world import endpoint, service
 
 WEB = service("web.example", endpoints=[endpoint("10.0.0.1")])
 REVIEWS = service("reviews", endpoints=[endpoint("10.0.0.2")])
+RATINGS = service("ratings", endpoints=[endpoint("10.0.0.3")])
 KEY = ServiceKey("default", "web.example")
 
 
@@ -64,13 +67,63 @@ async def test_without_platforms_and_sources_it_is_ready_at_once(start_plane: St
 
 
 async def test_services_of_all_platforms_are_merged_and_differences_follow(start_plane: StartPlane) -> None:
-    one: Told[Event] = Told(Upsert(WEB), Synced())
+    one: Told[Event] = Told(Upsert(WEB), Upsert(RATINGS), Synced())
     other: Told[Event] = Told(Upsert(REVIEWS), Synced())
     plane = start_plane({"one": one, "other": other})
     await ready(plane)
-    assert hosts(plane) == {"web.example", "reviews"}
+    assert hosts(plane) == {"web.example", "ratings", "reviews"}
     one.tell(Delete(KEY))
-    await until(lambda: hosts(plane) == {"reviews"})
+    await until(lambda: hosts(plane) == {"ratings", "reviews"})
+
+
+async def test_a_platform_that_suddenly_tells_of_nothing_is_not_believed(start_plane: StartPlane) -> None:
+    one: Told[Event] = Told(Upsert(WEB), Synced())
+    plane = start_plane({"one": one}, arrangement=Arrangement({"one": PlatformSettings(hold=0.3)}))
+    await ready(plane)
+    one.tell(Delete(KEY))
+    await until(lambda: plane.platforms()[0].stale.startswith("suspect: 1 endpoints of 1 services"))
+    assert (hosts(plane), plane.platforms()[0].held) == ({"web.example"}, 1)
+    assert plane.platforms()[0].stale_since == NOW.isoformat(timespec="seconds")
+    await until(lambda: hosts(plane) == set())
+    status = plane.platforms()[0]
+    assert (status.state, status.stale_since, status.held) == ("SYNCED", "", 0)
+
+
+async def test_platforms_come_and_go_and_are_replaced_while_it_runs(start_plane: StartPlane) -> None:
+    one: Told[Event] = Told(Upsert(WEB), Upsert(RATINGS), Synced())
+    plane = start_plane({"one": one})
+    await ready(plane)
+    late: Told[Event] = Told(Upsert(REVIEWS))
+    plane.arrange(["late", "one"], {"late": Opened(late)}, Arrangement())
+    await until(lambda: hosts(plane) == {"web.example", "ratings", "reviews"})
+    assert plane.status().ready
+    assert [(each.name, each.state) for each in plane.platforms()] == [("late", "SYNCING"), ("one", "SYNCED")]
+    other: Told[Event] = Told(Upsert(WEB))
+    plane.arrange(["one", "late"], {"one": Opened(other)}, Arrangement())
+    await until(lambda: other.watches == 1)
+    assert hosts(plane) == {"web.example", "ratings", "reviews"}
+    other.tell(Synced())
+    await until(lambda: hosts(plane) == {"web.example", "reviews"})
+    one.tell(Upsert(RATINGS))
+    plane.arrange(["one"], {}, Arrangement())
+    await until(lambda: hosts(plane) == {"web.example"})
+
+
+async def test_a_watch_that_began_anew_is_current_again_when_it_has_told_everything(
+    start_plane: StartPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "RESTART_PAUSE", 0.0)
+    problem = PlatformProblem("services.yaml:3", "no ports")
+    one: Told[Event] = Told(Upsert(WEB), Upsert(RATINGS), problem, Synced(), RuntimeError("a bug"))
+    plane = start_plane({"one": one})
+    await until(lambda: plane.platforms()[0].failures == 1)
+    one.tell(Upsert(WEB))
+    await until(lambda: one.watches == 2)
+    assert "the adapter failed (RuntimeError: a bug)" in plane.platforms()[0].stale
+    one.tell(Synced())
+    await until(lambda: plane.platforms()[0].state == "SYNCED")
+    await until(lambda: hosts(plane) == {"web.example"})
+    assert plane.platforms()[0].problems == ()
 
 
 async def test_a_stale_platform_takes_nothing_away(start_plane: StartPlane, caplog: pytest.LogCaptureFixture) -> None:
