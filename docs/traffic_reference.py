@@ -20,8 +20,8 @@ from typing import Any
 import attrs
 import yaml
 
-from galley.decode import wire_name
-from galley.kind import KINDS, MIXER, Kind
+from galley.decode import is_derived, wire_name
+from galley.kind import KINDS, MIXER, Kind, find_kind
 from galley.schema import Deprecated, NotYet, OneOf
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,8 +53,8 @@ def page() -> str:
     """The whole page."""
     uses = _uses()
     parts = [_HEAD]
-    for kind in sorted((each for each in KINDS if each.group != MIXER), key=lambda each: each.name):
-        parts.append(f"\n## {kind.name}\n\n`{'`, `'.join(kind.api_versions)}`\n")
+    for kind in sorted((each for each in KINDS if each.group != MIXER), key=lambda each: (each.name, each.title)):
+        parts.append(f"\n## {kind.title}\n\n`{'`, `'.join(kind.api_versions)}`\n")
         parts.append("\n| field | type | default | state and golden cases |\n|---|---|---|---|\n")
         parts += [f"| `{row.path}` | {row.type} | {row.default} | {row.state} |\n" for row in rows(kind, uses)]
     return "".join(parts)
@@ -66,7 +66,8 @@ Written by `make docs` from the kind registry; do not edit. A field *works*, or 
 with the reason: nothing is silently ignored. *Read and checked* is what no case of its own shows: it works as the
 same field does elsewhere, or a check refuses it with the reason. The cases are folders below `tests/golden/`, each with
 the input, the plan and the Envoy configuration that it becomes; a real Envoy accepts every one of them. Behaviour on
-the wire is shown by `tests/e2e/test_routes.py`, `test_policies.py`, `test_tcp.py` and `test_traffic_*.py`.
+the wire is shown by `tests/e2e/test_routes.py`, `test_policies.py`, `test_tcp.py` and `test_traffic_*.py`. How objects
+of the Gateway API work together is told in [gateway-api.md](gateway-api.md).
 """
 
 
@@ -81,6 +82,8 @@ def _message_rows(
     hints = typing.get_type_hints(message, include_extras=True)
     for attribute in attrs.fields(message):
         annotation = hints[attribute.name]
+        if is_derived(annotation):
+            continue
         marks = {type(mark): mark for mark in getattr(annotation, "__metadata__", ())}
         path = f"{prefix}{wire_name(attribute.name, annotation)}"
         inner, shown = _type(annotation)
@@ -96,7 +99,7 @@ def _state(kind: Kind[Any], path: str, marks: Mapping[type[Any], Any], uses: Use
     refused: NotYet | None = marks.get(NotYet)
     if refused is not None and not refused.values:
         return "refused" + refused.reason
-    cases = uses.get((kind.name, path), [])
+    cases = uses.get((kind.title, path), [])
     parts = ["works" if cases else "read and checked"]
     if Deprecated in marks:
         parts.append(f"deprecated, use {marks[Deprecated].instead}")
@@ -154,8 +157,13 @@ def _uses() -> Uses:
     for case in sorted(GOLDEN.glob("*/input.yaml")):
         for document in (yaml.safe_load(case.read_text()) or {}).get("config") or []:
             for path in _paths(document.get("spec") or {}, ""):
-                found[document["kind"], path].add(case.parent.name)
+                found[_title(document), path].add(case.parent.name)
     return {key: sorted(cases) for key, cases in found.items()}
+
+
+def _title(document: Mapping[str, Any]) -> str:
+    kind = find_kind(document["apiVersion"], document["kind"])
+    return kind.title if isinstance(kind, Kind) else document["kind"]
 
 
 def _paths(data: Any, prefix: str) -> Iterator[str]:

@@ -15,6 +15,12 @@ import attrs
 
 from galley.kinds.destination_rule import DestinationRule
 from galley.kinds.gateway import Gateway
+from galley.kinds.gateway_api.gateway import Gateway as GatewayOfApi
+from galley.kinds.gateway_api.gateway_class import GatewayClass
+from galley.kinds.gateway_api.grpc_route import GRPCRoute
+from galley.kinds.gateway_api.http_route import HTTPRoute
+from galley.kinds.gateway_api.reference_grant import ReferenceGrant
+from galley.kinds.gateway_api.tls_route import TLSRoute
 from galley.kinds.mixer import (
     ADAPTERS,
     TEMPLATES,
@@ -46,12 +52,20 @@ class ObjectKey:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}"
+        return display(self.kind, self.namespace, self.name)
+
+
+def display(kind: str, namespace: str, name: str) -> str:
+    """What an object is called in messages; one without a namespace is cluster-wide."""
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
 @attrs.frozen(eq=False)
 class ConfigObject(Generic[T_co]):
-    """One accepted object; `origin` is `file:line`, for messages about it. Equal to itself only."""
+    """One accepted object; `origin` is `file:line`, for messages about it. Equal to itself only.
+
+    `kind` is the title of its kind (`galley.kind`). `created` is when it was made, where its document says so.
+    """
 
     kind: str
     namespace: str
@@ -59,13 +73,14 @@ class ConfigObject(Generic[T_co]):
     spec: T_co
     origin: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    created: datetime.datetime | None = None
 
     @property
     def key(self) -> ObjectKey:
         return ObjectKey(self.kind, self.namespace, self.name)
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}"
+        return display(self.kind, self.namespace, self.name)
 
 
 @attrs.frozen
@@ -117,6 +132,12 @@ class Config:
     quota_spec_bindings: tuple[ConfigObject[QuotaSpecBinding], ...] = ()
     http_api_specs: tuple[ConfigObject[HTTPAPISpec], ...] = ()
     http_api_spec_bindings: tuple[ConfigObject[HTTPAPISpecBinding], ...] = ()
+    gateway_classes: tuple[ConfigObject[GatewayClass], ...] = ()
+    gateways_of_api: tuple[ConfigObject[GatewayOfApi], ...] = ()
+    http_routes: tuple[ConfigObject[HTTPRoute], ...] = ()
+    grpc_routes: tuple[ConfigObject[GRPCRoute], ...] = ()
+    tls_routes: tuple[ConfigObject[TLSRoute], ...] = ()
+    reference_grants: tuple[ConfigObject[ReferenceGrant], ...] = ()
     version: int = 0
 
     @classmethod
@@ -153,4 +174,10 @@ _FIELDS = {
     "HTTPAPISpecBinding": "http_api_spec_bindings",
     **dict.fromkeys(ADAPTERS, "legacy_handlers"),
     **dict.fromkeys(TEMPLATES, "legacy_instances"),
+    "GatewayClass": "gateway_classes",
+    "gateway.networking.k8s.io/Gateway": "gateways_of_api",
+    "HTTPRoute": "http_routes",
+    "GRPCRoute": "grpc_routes",
+    "TLSRoute": "tls_routes",
+    "ReferenceGrant": "reference_grants",
 }

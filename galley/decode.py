@@ -25,7 +25,7 @@ import attrs
 from galley.document import Path
 from galley.duration import parse_duration
 from galley.finding import Finding
-from galley.schema import Between, Deprecated, NotYet, OneOf, Struct, Wire
+from galley.schema import Between, Deprecated, Derived, NotYet, OneOf, Struct, Wire
 
 T = TypeVar("T")
 Decode = Callable[[object, Path, list[Finding]], Any]
@@ -124,10 +124,17 @@ def _prepare(message: type[Any]) -> _Plan:
     hints = typing.get_type_hints(message, include_extras=True)
     fields = {}
     for attribute in attrs.fields(message):
+        if is_derived(hints[attribute.name]):
+            continue
         field = _field(attribute.name, hints[attribute.name])
         fields[field.wire] = field
         fields.setdefault(field.attribute.rstrip("_"), field)
     return _Plan(fields)
+
+
+def is_derived(annotation: Any) -> bool:
+    """Whether no document may have the field."""
+    return any(isinstance(mark, Derived) for mark in getattr(annotation, "__metadata__", ()))
 
 
 def _field(name: str, annotation: Any) -> _Field:

@@ -13,6 +13,12 @@ import attrs
 
 from galley.checks.destination_rule import check_destination_rule
 from galley.checks.gateway import check_gateway
+from galley.checks.gateway_api.gateway import check_gateway as check_gateway_of_api
+from galley.checks.gateway_api.gateway import check_gateway_class
+from galley.checks.gateway_api.grpc_route import check_grpc_route
+from galley.checks.gateway_api.http_route import check_http_route
+from galley.checks.gateway_api.reference_grant import check_reference_grant
+from galley.checks.gateway_api.tls_route import check_tls_route
 from galley.checks.mixer import (
     check_attribute_manifest,
     check_handler,
@@ -31,6 +37,13 @@ from galley.checks.workload_entry import check_workload_entry, check_workload_gr
 from galley.finding import Finding
 from galley.kinds.destination_rule import DestinationRule
 from galley.kinds.gateway import Gateway
+from galley.kinds.gateway_api import GATEWAY_API
+from galley.kinds.gateway_api.gateway import Gateway as GatewayOfApi
+from galley.kinds.gateway_api.gateway_class import GatewayClass
+from galley.kinds.gateway_api.grpc_route import GRPCRoute
+from galley.kinds.gateway_api.http_route import HTTPRoute
+from galley.kinds.gateway_api.reference_grant import ReferenceGrant
+from galley.kinds.gateway_api.tls_route import TLSRoute
 from galley.kinds.mixer import (
     ADAPTERS,
     TEMPLATES,
@@ -70,6 +83,13 @@ class Kind(Generic[T]):
     check: Callable[[T], Iterable[Finding]]
     may_be_empty: bool = False
     """Whether the object means something without a spec."""
+    cluster_wide: bool = False
+    """Whether its objects have no namespace."""
+
+    @property
+    def title(self) -> str:
+        """What objects of the kind go by: the name alone, with the group where two groups have a kind of that name."""
+        return self.name if len(_BY_NAME[self.name]) == 1 or self.group == NETWORKING else f"{self.group}/{self.name}"
 
     @property
     def api_versions(self) -> tuple[str, ...]:
@@ -89,6 +109,15 @@ _TRAFFIC: tuple[Kind[Any], ...] = (
     Kind("VirtualService", NETWORKING, _TRAFFIC_VERSIONS, VirtualService, check_virtual_service),
     Kind("WorkloadEntry", NETWORKING, _TRAFFIC_VERSIONS, WorkloadEntry, check_workload_entry),
     Kind("WorkloadGroup", NETWORKING, _TRAFFIC_VERSIONS, WorkloadGroup, check_workload_group),
+)
+
+_GATEWAY_API: tuple[Kind[Any], ...] = (
+    Kind("GatewayClass", GATEWAY_API, ("v1beta1", "v1"), GatewayClass, check_gateway_class, cluster_wide=True),
+    Kind("Gateway", GATEWAY_API, ("v1beta1", "v1"), GatewayOfApi, check_gateway_of_api),
+    Kind("HTTPRoute", GATEWAY_API, ("v1beta1", "v1"), HTTPRoute, check_http_route),
+    Kind("GRPCRoute", GATEWAY_API, ("v1",), GRPCRoute, check_grpc_route),
+    Kind("TLSRoute", GATEWAY_API, ("v1alpha2", "v1alpha3", "v1"), TLSRoute, check_tls_route),
+    Kind("ReferenceGrant", GATEWAY_API, ("v1alpha2", "v1beta1", "v1"), ReferenceGrant, check_reference_grant),
 )
 
 
@@ -112,23 +141,25 @@ _MIXER: tuple[Kind[Any], ...] = (
 
 KINDS: tuple[Kind[Any], ...] = (
     *_TRAFFIC,
+    *_GATEWAY_API,
     *_MIXER,
     *(Kind(name, MIXER, _MIXER_VERSIONS, Struct, _nothing, may_be_empty=True) for name in (*ADAPTERS, *TEMPLATES)),
 )
 
-_BY_NAME = {kind.name: kind for kind in KINDS}
+_BY_NAME = {name: tuple(kind for kind in KINDS if kind.name == name) for name in {kind.name for kind in KINDS}}
 
 
 def find_kind(api_version: object, name: object) -> Kind[Any] | Finding:
     """The kind a document names, or what is wrong with the name, listing the known ones."""
-    kind = _BY_NAME.get(name) if isinstance(name, str) else None
-    if kind is None:
+    named = _BY_NAME.get(name, ()) if isinstance(name, str) else ()
+    if not named:
         known = ", ".join(sorted(_BY_NAME))
         return Finding(("kind",), _unknown("kind", name), f"known kinds are {known}")
-    if api_version not in kind.api_versions:
-        known = ", ".join(kind.api_versions)
-        return Finding(("apiVersion",), _unknown("apiVersion", api_version), f"{kind.name} is known in {known}")
-    return kind
+    found = next((kind for kind in named if api_version in kind.api_versions), None)
+    if found is None:
+        known = ", ".join(version for kind in named for version in kind.api_versions)
+        return Finding(("apiVersion",), _unknown("apiVersion", api_version), f"{name} is known in {known}")
+    return found
 
 
 def _unknown(what: str, value: object) -> str:

@@ -17,6 +17,8 @@ import attrs
 
 from galley.config import Config, ConfigObject, ObjectKey, Problem
 from galley.document import Document, Fresh, Loaded, Removed, SourceEvent, Stale, Synced, Unreadable
+from galley.finding import Finding
+from galley.kind import find_kind
 from galley.validate import DEFAULT_NAMESPACE, Validated, origin, validate
 
 UnitId = tuple[str, str]
@@ -132,10 +134,11 @@ def _apparent_key(body: Mapping[str, Any]) -> ObjectKey | None:
     metadata = body.get("metadata")
     if not isinstance(metadata, Mapping):
         return None
-    kind, namespace, name = body.get("kind"), metadata.get("namespace") or DEFAULT_NAMESPACE, metadata.get("name")
-    if isinstance(kind, str) and isinstance(namespace, str) and isinstance(name, str):
-        return ObjectKey(kind, namespace, name)
-    return None
+    kind, name = find_kind(body.get("apiVersion"), body.get("kind")), metadata.get("name")
+    if isinstance(kind, Finding) or not isinstance(name, str):
+        return None
+    namespace = metadata.get("namespace") or ("" if kind.cluster_wide else DEFAULT_NAMESPACE)
+    return ObjectKey(kind.title, namespace, name) if isinstance(namespace, str) else None
 
 
 def _moved(before: _Held, verdict: Validated, document: Document) -> _Held:
@@ -152,11 +155,15 @@ def _moved(before: _Held, verdict: Validated, document: Document) -> _Held:
 
 def _accept(before: InForce | None, new: ConfigObject[Any], now: datetime.datetime) -> InForce:
     """Keeps the identity of what did not change: the spec at least, the whole object if it also stayed in its place."""
-    if before is None or before.object.spec != new.spec or before.object.labels != new.labels:
+    if before is None or before.object.spec != new.spec or _metadata(before.object) != _metadata(new):
         return InForce(new, now)
     if before.object.origin == new.origin:
         return before
     return attrs.evolve(before, object=attrs.evolve(before.object, origin=new.origin))
+
+
+def _metadata(each: ConfigObject[Any]) -> tuple[object, ...]:
+    return each.labels, each.created
 
 
 def _perhaps_meant(held: Iterable[_Held], former: Mapping[ObjectKey | None, _Held]) -> Iterator[_Held]:

@@ -46,6 +46,11 @@ class Wire:
 
 
 @attrs.frozen
+class Derived:
+    """A field that no document has: what other kinds are turned into this one with (`galley.gateway_api`)."""
+
+
+@attrs.frozen
 class NotYet:
     """What Istio has and this version does not carry out: refused when present, never ignored in silence.
 

@@ -6,13 +6,14 @@ never stops at the first problem. What concerns several objects at once is `gall
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
 from galley.checks.values import check_dns_label, check_dns_name
-from galley.config import ConfigObject, ObjectKey, Problem
+from galley.config import ConfigObject, ObjectKey, Problem, display
 from galley.decode import decode
 from galley.document import Document, Path
 from galley.finding import Finding, related
@@ -28,13 +29,13 @@ class _Metadata:
     name: str = ""
     namespace: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    creation_timestamp: str = ""
 
 
 # The rest of ObjectMeta: what Kubernetes or a tool writes. Known, so that a misspelt name is still noticed.
 _UNREAD_METADATA = frozenset(
     {
         "annotations",
-        "creationTimestamp",
         "deletionGracePeriodSeconds",
         "deletionTimestamp",
         "finalizers",
@@ -86,15 +87,16 @@ def validate(document: Document) -> Validated:
     """The object that the document holds, and every problem with it."""
     body = document.body
     kind = find_kind(body.get("apiVersion"), body.get("kind"))
-    metadata, findings = _metadata(body.get("metadata"))
+    metadata, findings = _metadata(body.get("metadata"), cluster_wide=isinstance(kind, Kind) and kind.cluster_wide)
     spec: Any = None
     if isinstance(kind, Finding):
         findings = [kind, *findings]
     else:
         spec, spec_findings = _spec(kind, body.get("spec"))
         findings = [*_top_level(body), *findings, *spec_findings]
-    claim = _claim(body, metadata, findings)
-    subject = _subject(body, metadata)
+    title = kind.title if isinstance(kind, Kind) else body.get("kind")
+    claim = _claim(title, metadata, findings)
+    subject = display(title if isinstance(title, str) else "object", metadata.namespace, metadata.name or "?")
     problems = tuple(_problem(document, subject, finding) for finding in findings)
     if claim.key is None or any(not finding.warning for finding in findings):
         return Validated(document, claim, None, problems)
@@ -106,23 +108,39 @@ def _top_level(body: Mapping[str, Any]) -> list[Finding]:
     return [Finding((str(name),), "is not a known field", known) for name in body if name not in _TOP_LEVEL]
 
 
-def _metadata(data: object) -> tuple[_Metadata, list[Finding]]:
+def _metadata(data: object, *, cluster_wide: bool) -> tuple[_Metadata, list[Finding]]:
     path: Path = ("metadata",)
+    default = "" if cluster_wide else DEFAULT_NAMESPACE
     if data is None:
-        return _Metadata(namespace=DEFAULT_NAMESPACE), [Finding(path, "is missing", "add metadata with a name")]
+        return _Metadata(namespace=default), [Finding(path, "is missing", "add metadata with a name")]
     if isinstance(data, Mapping):
         data = {name: item for name, item in data.items() if name not in _UNREAD_METADATA}
     metadata, findings = decode(_Metadata, data, path)
-    metadata = attrs.evolve(metadata, namespace=metadata.namespace or DEFAULT_NAMESPACE)
-    return metadata, _unrelated(_names(metadata, path), findings)
+    metadata = attrs.evolve(metadata, namespace=metadata.namespace or default)
+    return metadata, _unrelated(_names(metadata, path, cluster_wide=cluster_wide), findings)
 
 
-def _names(metadata: _Metadata, path: Path) -> Iterable[Finding]:
+def _names(metadata: _Metadata, path: Path, *, cluster_wide: bool) -> Iterable[Finding]:
     if metadata.name:
         yield from check_dns_name(metadata.name, (*path, "name"))
     else:
         yield Finding((*path, "name"), "is missing", "give the object a name")
-    yield from check_dns_label(metadata.namespace, (*path, "namespace"))
+    if not cluster_wide:
+        yield from check_dns_label(metadata.namespace, (*path, "namespace"))
+    elif metadata.namespace:
+        yield Finding((*path, "namespace"), "is given, but objects of this kind have none", "leave it out")
+    if metadata.creation_timestamp and created(metadata.creation_timestamp) is None:
+        message = f"{metadata.creation_timestamp!r} is no time"
+        yield Finding((*path, "creationTimestamp"), message, "write it like 2026-01-02T15:04:05Z, or leave it out")
+
+
+def created(text: str) -> datetime.datetime | None:
+    """The time of a timestamp as Kubernetes writes it (RFC 3339); without a zone it is UTC. None for what is none."""
+    try:
+        found = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
 
 
 def _spec(kind: Kind[Any], data: object) -> tuple[Any, list[Finding]]:
@@ -141,20 +159,14 @@ def _unrelated(more: Iterable[Finding], findings: list[Finding]) -> list[Finding
     return findings + [each for each in more if not any(related(each.path, path) for path in broken)]
 
 
-def _claim(body: Mapping[str, Any], metadata: _Metadata, findings: Iterable[Finding]) -> Claim:
+def _claim(title: Any, metadata: _Metadata, findings: Iterable[Finding]) -> Claim:
     broken = {finding.path[:2] for finding in findings if not finding.warning}
     whole = ("metadata",) in broken
     return Claim(
-        kind=None if ("kind",) in broken else body["kind"],
+        kind=None if ("kind",) in broken else title,
         namespace=None if whole or ("metadata", "namespace") in broken else metadata.namespace,
         name=None if whole or ("metadata", "name") in broken else metadata.name,
     )
-
-
-def _subject(body: Mapping[str, Any], metadata: _Metadata) -> str:
-    """What to call the object in messages, however broken it is."""
-    kind = body.get("kind")
-    return f"{kind if isinstance(kind, str) else 'object'} {metadata.namespace}/{metadata.name or '?'}"
 
 
 def _problem(document: Document, subject: str, finding: Finding) -> Problem:
@@ -163,7 +175,9 @@ def _problem(document: Document, subject: str, finding: Finding) -> Problem:
 
 
 def _object(document: Document, key: ObjectKey, spec: Any, metadata: _Metadata) -> ConfigObject[Any]:
-    return ConfigObject(key.kind, key.namespace, key.name, spec, origin(document), metadata.labels)
+    return ConfigObject(
+        key.kind, key.namespace, key.name, spec, origin(document), metadata.labels, created(metadata.creation_timestamp)
+    )
 
 
 def origin(document: Document) -> str:

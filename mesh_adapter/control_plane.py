@@ -25,6 +25,7 @@ from galley import analyze, process
 from galley.config import Config, Problem
 from galley.document import Source, SourceEvent
 from galley.document import Stale as SourceStale
+from galley.gateway_api import status
 from galley.route_findings import Spoken
 from mesh_adapter.feed import Feed
 from mesh_adapter.platforms import Opened, Platforms
@@ -87,6 +88,7 @@ class ControlPlane:
         self._closed = False
         self._analyzed: tuple[Config, Mapping[str, Spoken]] | None = None
         self._warnings: tuple[Problem, ...] = ()
+        self._gateway_api: tuple[Problem, ...] = ()
 
     def start(self) -> None:
         """Starts watching; `ready` is set once every platform and source has told all it has."""
@@ -149,7 +151,7 @@ class ControlPlane:
 
     def config_problems(self) -> tuple[Problem, ...]:
         """What operators should know of the documents: refused ones first, then what the analysis warns of."""
-        return (*self._state.problems(), *self._warnings)
+        return (*self._state.problems(), *self._warnings, *self._gateway_api)
 
     # Called in the watching threads.
 
@@ -197,6 +199,7 @@ class ControlPlane:
         if current is None or current.catalog is not snapshot.catalog or current.config is not snapshot.config:
             self.discovery.publish(snapshot)
             self._analyze(snapshot)
+            self._tell_gateway_api()
         self.ready.set()
 
     def _wake(self) -> None:
@@ -221,6 +224,12 @@ class ControlPlane:
         before = set(self._warnings)
         self._warnings = tuple(analyze.analyze(snapshot.config, ports.keys(), ports))
         self._log(problem for problem in self._warnings if problem not in before)
+
+    def _tell_gateway_api(self) -> None:
+        """Conditions of the Gateway API's objects that do not hold; services may make any of them hold, or not."""
+        before = set(self._gateway_api)
+        self._gateway_api = tuple(status.problems(self.discovery.statuses))
+        self._log(problem for problem in self._gateway_api if problem not in before)
 
     def _report(self) -> None:
         """Logs problems of documents that were not there before."""

@@ -14,6 +14,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from galley.config import ConfigObject
+from galley.gateway_api.status import Status
 from mesh_adapter import __version__
 from mesh_adapter.control_plane import ControlPlane
 from pilot.discovery import agent_of
@@ -52,6 +54,7 @@ class Pages:
             "/debug/platforms": (self.platforms, "platforms: synced, stale and why, problems"),
             "/debug/registryz": (self.registry, "services and endpoints, platforms and configuration merged"),
             "/debug/configz": (self.config, "configuration objects in force"),
+            "/debug/gateway-api": (self.gateway_api, "conditions of the Gateway API's classes, Gateways and routes"),
             "/debug/problems": (self.problems, "refused documents, warnings, conflicts"),
             "/debug/config_dump": (self.config_dump, "?proxyID=ID: what that proxy is told, as Envoy dumps it"),
         }
@@ -89,10 +92,13 @@ class Pages:
         objects = self._plane.config_state().config().objects()
         return _json(
             [
-                {"kind": each.kind, "namespace": each.namespace, "name": each.name, "origin": each.origin}
+                {"kind": _kind_name(each), "namespace": each.namespace, "name": each.name, "origin": each.origin}
                 for each in objects
             ]
         )
+
+    async def gateway_api(self, _: web.Request) -> web.Response:
+        return _json([_status(each) for each in self._plane.discovery.statuses])
 
     async def problems(self, _: web.Request) -> web.Response:
         return _json(
@@ -117,6 +123,20 @@ class Pages:
         if resources is None:
             return web.Response(status=503, text="the control plane is not ready yet\n")
         return _json(config_dump(resources))
+
+
+def _status(status: Status) -> dict[str, Any]:
+    """In the words of Kubernetes."""
+    conditions = [
+        {"type": each.type, "status": str(each.holds), "reason": each.reason, "message": each.message}
+        for each in status.conditions
+    ]
+    return {"object": str(status.object), "place": status.place, "conditions": conditions}
+
+
+def _kind_name(each: ConfigObject[Any]) -> str:
+    """As its document has it, without a group."""
+    return each.kind.rpartition("/")[2]
 
 
 def _name(node_id: str) -> str:

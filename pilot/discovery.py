@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from galley.gateway_api.status import Status
 from pilot.generate import Generator
 from pilot.model.agent import NOBODY, Agent
 from pilot.model.catalog import Catalog
@@ -77,6 +78,11 @@ class Discovery:
     def catalog(self) -> Catalog:
         """The services of that snapshot, those of its configuration among them."""
         return self._generator.catalog
+
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """What became of the snapshot's objects of the Gateway API."""
+        return self._generator.statuses
 
     @property
     def encoded(self) -> int:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 import attrs
 
 from galley.config import Config
+from galley.gateway_api.status import Status
 from pilot import ir
 from pilot.envoy.emit import Emitter
 from pilot.model.catalog import Catalog
@@ -151,6 +152,11 @@ class Generator:
     def catalog(self) -> Catalog:
         """The services of the last snapshot, those of its configuration among them."""
         return self._index.catalog
+
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """What became of the last snapshot's objects of the Gateway API."""
+        return self._index.translation.statuses
 
     @property
     def encoded(self) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import attrs
 
-from galley.schema import NotYet, UInt32
+from galley.schema import Derived, NotYet, UInt32
 
 
 class ServerTLSmode(enum.Enum):
@@ -101,7 +101,11 @@ class Server:
 
 @attrs.frozen
 class Gateway:
-    """What the proxies that carry all labels of `selector` listen on; all gateway proxies where it has none."""
+    """What the proxies that carry all labels of `selector` listen on; all gateway proxies where it has none.
+
+    `of_api` is of a listener of the Gateway API: for proxies of its own namespace only, and its hosts are no services.
+    """
 
     servers: tuple[Server, ...] = ()
     selector: tuple[tuple[str, str], ...] = ()
+    of_api: Annotated[bool, Derived()] = False

@@ -13,18 +13,22 @@ from typing import Annotated
 
 import attrs
 
-from galley.schema import Deprecated, Int32, NotYet, OneOf, UInt32
+from galley.schema import Deprecated, Derived, Int32, NotYet, OneOf, UInt32
 
 StringMap = tuple[tuple[str, str], ...]
 
 
 @attrs.frozen
 class StringMatch:
-    """One way to compare a string; `regex` is RE2's syntax and matches the whole string."""
+    """One way to compare a string; `regex` is RE2's syntax and matches the whole string.
+
+    `elements` is of HTTPRoutes: a path, or one below it.
+    """
 
     exact: Annotated[str | None, OneOf("match_type")] = None
     prefix: Annotated[str | None, OneOf("match_type")] = None
     regex: Annotated[str | None, OneOf("match_type")] = None
+    elements: Annotated[str | None, Derived()] = None
 
 
 StringMatchMap = tuple[tuple[str, StringMatch], ...]
@@ -314,7 +318,8 @@ class HTTPMirrorPolicy:
 class HTTPRoute:
     """A rule for HTTP traffic: any of `match` (none: everything), and what then happens.
 
-    The fields after `headers` are those of Istio 1.1 that later versions dropped.
+    The fields after `headers` are those of Istio 1.1 that later versions dropped. `origin` and `missing_status` are of
+    routes of the Gateway API: the object that wrote the rule, and the answer for a destination that there is not.
     """
 
     name: str = ""
@@ -339,6 +344,8 @@ class HTTPRoute:
     remove_request_headers: Annotated[tuple[str, ...], Deprecated("headers.request.remove")] = ()
     append_response_headers: Annotated[StringMap, Deprecated("headers.response.add")] = ()
     remove_response_headers: Annotated[tuple[str, ...], Deprecated("headers.response.remove")] = ()
+    origin: Annotated[str, Derived()] = ""
+    missing_status: Annotated[int, Derived()] = 503
 
 
 @attrs.frozen

@@ -139,8 +139,10 @@ def _match(value: ir.RouteMatch) -> dict[str, Any]:
 def _path(value: ir.StringMatch) -> dict[str, Any]:
     if value.kind is ir.MatchKind.REGEX:
         return {"safe_regex": {"regex": value.value}}
-    field = "path" if value.kind is ir.MatchKind.EXACT else "prefix"
-    return {field: value.value, **({"case_sensitive": {"value": False}} if value.ignore_case else {})}
+    return {_PATHS[value.kind]: value.value, **({"case_sensitive": {"value": False}} if value.ignore_case else {})}
+
+
+_PATHS = {ir.MatchKind.EXACT: "path", ir.MatchKind.PREFIX: "prefix", ir.MatchKind.ELEMENTS: "path_separated_prefix"}
 
 
 def _header(value: ir.HeaderMatch) -> dict[str, Any]:
@@ -171,6 +173,7 @@ def _forward(value: ir.Forward) -> dict[str, Any]:
         **({"regex_rewrite": _regex_rewrite(*value.regex_rewrite)} if value.regex_rewrite else {}),
         **({"host_rewrite_literal": value.host_rewrite} if value.host_rewrite else {}),
         "hash_policy": hash_policies(value.hash_policies),
+        **({"cluster_not_found_response_code": "INTERNAL_SERVER_ERROR"} if value.missing_status == 500 else {}),
         "request_mirror_policies": [_mirror(each) for each in value.mirrors],
     }
 

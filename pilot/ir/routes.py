@@ -13,11 +13,15 @@ class MatchKind(enum.Enum):
     PREFIX = "prefix"
     REGEX = "regex"
     PRESENT = "present"
+    ELEMENTS = "elements"
 
 
 @attrs.frozen(cache_hash=True)
 class StringMatch:
-    """Exact, prefix or RE2 full match of a value; PRESENT asks only that there is one."""
+    """Exact, prefix or RE2 full match of a value; PRESENT asks only that there is one.
+
+    ELEMENTS is of paths: `/a` takes `/a` and `/a/b`, and not `/ab`.
+    """
 
     kind: MatchKind
     value: str = ""
@@ -33,7 +37,7 @@ class HeaderMatch:
 
 @attrs.frozen(cache_hash=True)
 class RouteMatch:
-    """All parts must hold. `path` is EXACT, PREFIX or REGEX; methods and authority are header matches."""
+    """All parts must hold. `path` is EXACT, PREFIX, ELEMENTS or REGEX; methods and authority are header matches."""
 
     path: StringMatch = StringMatch(MatchKind.PREFIX, "/")
     headers: tuple[HeaderMatch, ...] = ()
@@ -122,6 +126,8 @@ class Forward:
     host_rewrite: str = ""
     mirrors: tuple[Mirror, ...] = ()
     hash_policies: tuple[HashPolicy, ...] = ()
+    missing_status: int = 503
+    """The answer where the cluster is not known: 500 or 503."""
 
 
 @attrs.frozen(cache_hash=True)

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
+from galley.hostnames import ANY_HOST, shared_hosts
 from galley.kinds import gateway as kind
 from pilot import ir
 from pilot.model.service import Protocol
 from pilot.plan.connections import with_connection_policies
 from pilot.plan.gateway_routes import http_route_name, https_route_name, speaks_https
-from pilot.plan.gateways import ANY_HOST, Family, GatewayPort, GatewayServer, shared_hosts
+from pilot.plan.gateways import Family, GatewayPort, GatewayServer
 from pilot.plan.l4_routes import L4Route, tcp_routes, tls_routes
 from pilot.plan.listeners import listener_name, manager
 from pilot.plan.transport import alt_name

@@ -14,17 +14,18 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 
 from galley.config import ConfigObject
+from galley.hostnames import shared_hosts
 from galley.kinds import gateway as kind
 from galley.visibility import exported
 from pilot.model.proxy import OutboundView
-from pilot.model.service import Labels, Protocol, has_labels
+from pilot.model.service import Protocol, has_labels
 from pilot.plan.bindings import full_name
 from pilot.plan.client import Client
 from pilot.plan.index import Index
 from pilot.plan.split import Rule
 
 EVERYWHERE = "0.0.0.0"
-ANY_HOST, ANY_NAMESPACE, OWN_NAMESPACE = "*", "*", "."
+ANY_NAMESPACE, OWN_NAMESPACE = "*", "."
 
 
 class Family(enum.Enum):
@@ -70,7 +71,9 @@ class GatewayServer:
 
     def shared_hosts(self, rule: Rule) -> tuple[str, ...]:
         """Hosts that the server and the rule have in common: of two that meet, the narrower."""
-        named = [self.client.index.hosts.full_name(host, rule.namespace) for host in rule.spec.hosts]
+        named: Iterable[str] = rule.spec.hosts
+        if not self.gateway.spec.of_api:
+            named = [self.client.index.hosts.full_name(host, rule.namespace) for host in named]
         return shared_hosts(self.hosts_for(rule.namespace), named)
 
     def hosts_for(self, namespace: str) -> tuple[str, ...]:
@@ -92,9 +95,16 @@ class GatewayPort:
         return self.servers[0].family
 
 
-def selected(index: Index, labels: Labels) -> tuple[str, ...]:
-    """The Gateways for a router with these labels, in the order in which they count."""
-    return tuple(sorted(name for name, each in index.gateways.items() if has_labels(labels, each.spec.selector)))
+def selected(index: Index, view: OutboundView) -> tuple[str, ...]:
+    """The Gateways for a router, in the order in which they count."""
+    return tuple(sorted(name for name, each in index.gateways.items() if _selects(each, view)))
+
+
+def _selects(gateway: ConfigObject[kind.Gateway], view: OutboundView) -> bool:
+    """Those of the Gateway API go by name, which is one in a namespace only."""
+    if gateway.spec.of_api and gateway.namespace != view.namespace:
+        return False
+    return has_labels(view.labels, gateway.spec.selector)
 
 
 def gateway_ports(index: Index, view: OutboundView, gateways: Iterable[str]) -> tuple[GatewayPort, ...]:
@@ -116,23 +126,6 @@ def hosts_by_namespace(gateway: ConfigObject[kind.Gateway], server: kind.Server)
         (gateway.namespace if namespace == OWN_NAMESPACE else namespace or ANY_NAMESPACE, host)
         for namespace, _, host in parts
     )
-
-
-def shared_hosts(ours: Iterable[str], theirs: Iterable[str]) -> tuple[str, ...]:
-    """The hosts that two lists have in common, wildcards meant; of two that meet, the narrower."""
-    theirs = [each.lower() for each in theirs]
-    meeting = (_narrower(one, other) for one in ours for other in theirs)
-    return tuple(dict.fromkeys(filter(None, meeting)))
-
-
-def _narrower(one: str, other: str) -> str:
-    if one == other or _covers(other, one):
-        return one
-    return other if _covers(one, other) else ""
-
-
-def _covers(pattern: str, host: str) -> bool:
-    return pattern == ANY_HOST or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
 def _rules_by_gateway(index: Index, namespace: str) -> Mapping[str, tuple[Rule, ...]]:

@@ -39,6 +39,7 @@ def action(
         regex_rewrite=regex,
         host_rewrite=rewrite.authority or authority(http.headers),
         mirrors=tuple(_mirrors(client, rule, port, http)) if http.mirror or http.mirrors else (),
+        missing_status=http.missing_status,
     )
 
 

@@ -37,6 +37,8 @@ def string_match(match: kind.StringMatch, ignore_case: bool = False) -> ir.Strin
         return ir.StringMatch(ir.MatchKind.EXACT, match.exact, ignore_case)
     if match.prefix is not None:
         return ir.StringMatch(ir.MatchKind.PREFIX, match.prefix, ignore_case)
+    if match.elements is not None:
+        return ir.StringMatch(ir.MatchKind.ELEMENTS, match.elements)
     if match.regex is not None:
         return ir.StringMatch(ir.MatchKind.REGEX, match.regex)
     return ir.StringMatch(ir.MatchKind.PRESENT)

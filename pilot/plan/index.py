@@ -16,6 +16,8 @@ import attrs
 
 from galley.config import Config, ConfigObject
 from galley.delegates import merge_delegates
+from galley.gateway_api.services import KnownService
+from galley.gateway_api.translate import Translation, translate
 from galley.kinds.destination_rule import DestinationRule
 from galley.kinds.gateway import Gateway
 from galley.kinds.sidecar import Sidecar
@@ -153,7 +155,10 @@ class Index:
     """Label keys of clients that some rule asks for; the others can't make two clients differ."""
     sidecars: Mapping[str, tuple[ConfigObject[Sidecar], ...]]
     gateways: Mapping[str, ConfigObject[Gateway]]
-    """By NAMESPACE/NAME."""
+    """By NAMESPACE/NAME; listeners of the Gateway API by NAMESPACE/GATEWAY~LISTENER."""
+    translation: Translation
+    """What became of objects of the Gateway API."""
+    config: Config
     asks_for_locality: bool
     """Whether some rule makes traffic depend on where the client runs."""
     rules_of_destinations: tuple[ConfigObject[DestinationRule], ...] = ()
@@ -168,12 +173,15 @@ class Index:
         config = snapshot.config
         catalog = with_config_services(snapshot.catalog, config, before.catalog if before else NO_SERVICES)
         hosts = before.hosts if before and before.catalog is catalog else Hosts.of(catalog)
-        routing = merge_delegates(config.virtual_services, hosts.full_name)
+        translation = _translation(config, catalog, before)
+        routing = (*merge_delegates(config.virtual_services, hosts.full_name), *translation.virtual_services)
         return cls(
             catalog=catalog,
             hosts=hosts,
             sidecars=_by_namespace(config.sidecars),
-            gateways={f"{each.namespace}/{each.name}": each for each in config.gateways},
+            gateways={f"{each.namespace}/{each.name}": each for each in (*config.gateways, *translation.gateways)},
+            translation=translation,
+            config=config,
             routing=routing,
             virtual_services=Rules.of(
                 (rule for rule in routing if applies_to(rule, MESH)), lambda spec: spec.hosts, hosts
@@ -226,6 +234,21 @@ def _routes_stay(before: Index, catalog: Catalog, config: Config) -> bool:
         old is new for old, new in zip(before.rules_of_destinations, config.destination_rules, strict=True)
     )
     return same_rules and endpoints_only(before.catalog, catalog) is not None
+
+
+def _translation(config: Config, catalog: Catalog, before: Index | None) -> Translation:
+    """Anew where the objects changed, or more of services than endpoints."""
+    if before is None:
+        return translate(config, map(_known, catalog.services.values()))
+    if before.config is config and endpoints_only(before.catalog, catalog) is not None:
+        return before.translation
+    return translate(config, map(_known, catalog.services.values()), before.translation)
+
+
+def _known(service: Service) -> KnownService:
+    ports = tuple(port.number for port in service.distinct_ports)
+    names = () if service.configured else tuple(map(short_name, service.hosts))
+    return KnownService(service.namespace, service.host, ports, names, service.aliases)
 
 
 def _by_namespace(objects: Iterable[ConfigObject[T]]) -> Mapping[str, tuple[ConfigObject[T], ...]]:

@@ -29,7 +29,7 @@ def reduce_view(index: Index, view: ProxyView) -> ProxyView:
     """The view without the labels that no rule asks for, and the place if none does, so that more proxies are equal."""
     kept = tuple((key, value) for key, value in view.outbound.labels if key in index.source_labels)
     place = view.outbound.locality if index.asks_for_locality else NOWHERE
-    view = attrs.evolve(view, gateways=selected(index, view.outbound.labels)) if view.router else scoped(index, view)
+    view = attrs.evolve(view, gateways=selected(index, view.outbound)) if view.router else scoped(index, view)
     return attrs.evolve(view, outbound=attrs.evolve(view.outbound, labels=kept, locality=place))
 
 

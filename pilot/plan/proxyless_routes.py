@@ -54,9 +54,12 @@ def _is_all_of(pattern: str, value: str) -> bool:
 
 def _route(value: ir.Route) -> ir.Route:
     headers = tuple(each for each in value.match.headers if each.name not in _SAID_LATER)
+    path = value.match.path
+    if path.kind is ir.MatchKind.ELEMENTS:  # which gRPC does not know
+        path = ir.StringMatch(ir.MatchKind.REGEX, f"{re.escape(path.value)}(/.*)?")
     return ir.Route(
         name=value.name,
-        match=attrs.evolve(value.match, headers=headers),
+        match=attrs.evolve(value.match, path=path, headers=headers),
         action=_action(value.action),
         fault=value.fault,
         origin=value.origin,

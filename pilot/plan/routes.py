@@ -68,5 +68,5 @@ def _route(
         fault=fault(http.fault),
         cors=cors(http.cors_policy),
         stat_prefix=match.stat_prefix if match else "",
-        origin=str(rule),
+        origin=http.origin or str(rule),
     )

@@ -192,3 +192,8 @@ def test_each_scalar_type_of_later_messages_is_decodable_already() -> None:
     assert hash_policy.http_cookie is not None
     assert texts(destination_rule.RetryBudget, {"percent": "x"}) == ["spec.percent expected a number, got 'x'"]
     assert texts(destination_rule.RetryBudget, {"percent": float("inf")}) == ["spec.percent expected a number, got inf"]
+
+
+def test_no_document_has_a_derived_field() -> None:
+    _, findings = decode(StringMatch, {"elements": "/a"})
+    assert [each.text for each in findings] == ["elements is not a known field"]

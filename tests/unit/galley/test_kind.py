@@ -20,7 +20,7 @@ def test_an_unknown_kind_lists_the_known() -> None:
     found = find_kind("networking.istio.io/v1", "VirtualServce")
     assert isinstance(found, Finding)
     assert found.text == "kind 'VirtualServce' is not a known kind"
-    assert found.mend == "known kinds are " + ", ".join(sorted(kind.name for kind in KINDS))
+    assert found.mend == "known kinds are " + ", ".join(sorted({kind.name for kind in KINDS}))
 
 
 def test_an_unknown_version_lists_the_known() -> None:
@@ -33,3 +33,17 @@ def test_an_unknown_version_lists_the_known() -> None:
 @pytest.mark.parametrize("kind", [None, 3, ["VirtualService"]])
 def test_a_kind_of_any_type_is_survived(kind: object) -> None:
     assert isinstance(find_kind(None, kind), Finding)
+
+
+def test_a_name_that_two_groups_have_is_told_apart_by_the_version() -> None:
+    istio, api = find_kind("networking.istio.io/v1", "Gateway"), find_kind("gateway.networking.k8s.io/v1", "Gateway")
+    assert isinstance(istio, Kind)
+    assert isinstance(api, Kind)
+    assert (istio.title, api.title) == ("Gateway", "gateway.networking.k8s.io/Gateway")
+    unknown = find_kind("gateway.networking.k8s.io/v2", "Gateway")
+    assert isinstance(unknown, Finding)
+    assert "networking.istio.io/v1, gateway.networking.k8s.io/v1beta1" in unknown.mend
+
+
+def test_titles_are_unique() -> None:
+    assert len({kind.title for kind in KINDS}) == len(KINDS)

@@ -170,3 +170,35 @@ def test_a_warning_is_told_and_the_object_in_force() -> None:
     state = after(loaded(destination_rule(spec)))
     assert names(state) == ["DestinationRule default/reviews"]
     assert [problem.warning for problem in state.problems()] == [True]
+
+
+GATEWAYS = """\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec: {selector: {a: b}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}
+"""
+
+
+def test_two_kinds_of_one_name_are_two_objects() -> None:
+    state = after(loaded(GATEWAYS))
+    assert names(state) == ["Gateway default/edge", "gateway.networking.k8s.io/Gateway default/edge"]
+    assert not told(state)
+    broken = after(loaded(GATEWAYS.replace("gatewayClassName: istio", "x: 1")), state=state)
+    assert names(broken) == names(state), "its last good version stays"
+    assert all("gateway.networking.k8s.io/Gateway default/edge" in each for each in told(broken))
+
+
+def test_another_time_of_creation_is_another_version() -> None:
+    text = GOOD.replace("{name: reviews}", '{name: reviews, creationTimestamp: "2026-01-02T00:00:00Z"}')
+    first = after(loaded(GOOD))
+    (second,) = after(loaded(text), state=first).config().virtual_services
+    assert first.config().virtual_services[0].created is None
+    assert second.created == datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+    bad = after(loaded(text.replace("2026-01-02", "yesterday")))
+    assert "metadata.creationTimestamp 'yesterdayT00:00:00Z' is no time" in told(bad)[0]

@@ -26,7 +26,7 @@ from tests.unit.mesh_adapter.told import DEADLINE, NOW, StartPlane, Told, node, 
 from tests.unit.pilot.plan.world import endpoint, service
 
 WEB = service("web.example", endpoints=[endpoint("10.0.0.1", labels=(("version", "v1"),))])
-PAGES = ("syncz", "platforms", "registryz", "configz", "problems", "config_dump")
+PAGES = ("syncz", "platforms", "registryz", "configz", "gateway-api", "problems", "config_dump")
 
 
 class Connected(XdsServer):
@@ -198,3 +198,26 @@ async def test_a_config_dump_before_the_control_plane_is_ready(face: Face) -> No
 async def test_it_only_reads(face: Face, method: str, path: str, status: int) -> None:
     async with face.client.request(method, path) as response:
         assert response.status == status
+
+
+ROUTE = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web}
+spec:
+  parentRefs: [{group: "", kind: Service, name: web}]
+  rules: [{backendRefs: [{name: web, port: 80}, {name: nobody, port: 80}]}]
+"""
+
+
+async def test_what_became_of_the_gateway_api_is_told(face: Face) -> None:
+    face.source.tell(loaded(ROUTE, "routes.yaml"))
+    await face.sync()
+    (status,) = await face.json("/debug/gateway-api")
+    assert (status["object"], status["place"]) == ("HTTPRoute default/web", "spec.parentRefs[0] Service default/web")
+    assert [(each["type"], each["status"], each["reason"]) for each in status["conditions"]] == [
+        ("Accepted", "True", "Accepted"),
+        ("ResolvedRefs", "False", "BackendNotFound"),
+    ]
+    problems = (await face.json("/debug/problems"))["configuration"]
+    assert any("backend Service default/nobody is not known" in each["message"] for each in problems)

@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from galley.config import ConfigObject
+from galley.hostnames import shared_hosts
 from galley.kinds.gateway import Gateway, Server, ServerPort, ServerTLSmode, ServerTLSSettings, TLSCertificate
 from galley.kinds.virtual_service import (
     Destination,
@@ -23,7 +24,6 @@ from galley.kinds.virtual_service import (
 from pilot import ir
 from pilot.model.proxy import OutboundView, ProxyView
 from pilot.plan.gateway_chains import server_tls
-from pilot.plan.gateways import shared_hosts
 from pilot.plan.proxy import plan_gateways, reduce_view
 from tests.unit.pilot.plan.world import index, service, to, virtual_service
 

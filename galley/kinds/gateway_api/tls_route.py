@@ -1,0 +1,28 @@
+"""TLSRoute: where connections go by the server name that their client asks for. Data only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import attrs
+
+from galley.kinds.gateway_api.references import BackendReference, ParentReference
+from galley.schema import NotYet
+
+
+@attrs.frozen
+class TLSRouteRule:
+    """Destinations and their shares."""
+
+    name: str = ""
+    backend_refs: tuple[BackendReference, ...] = ()
+
+
+@attrs.frozen
+class TLSRoute:
+    """The one rule for connections that ask for one of `hostnames` (none: those of the listener)."""
+
+    parent_refs: tuple[ParentReference, ...] = ()
+    hostnames: tuple[str, ...] = ()
+    rules: tuple[TLSRouteRule, ...] = ()
+    use_default_gateways: Annotated[str, NotYet(why="name the Gateways by parentRefs")] = ""
