@@ -111,6 +111,7 @@ class PlatformOptions(Protocol):
 PLATFORMS: Mapping[str, str] = {
     "static": "adapters.static.options:StaticOptions",
     "consul": "adapters.consul.options:ConsulOptions",
+    "nomad": "adapters.nomad.options:NomadOptions",
     "kubernetes": "adapters.kubernetes.options:KubernetesOptions",
 }
 ENTRY_POINTS = "mesh_adapter.platforms"

@@ -8,14 +8,14 @@ tests/integration.
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import attrs
+
+from tests.contract.cutting_server import CuttableHandler, CuttingServer
 
 NODES, SERVICES, CHECKS = "nodes", "services", "checks"
 LONGEST_WAIT = 30.0
@@ -59,7 +59,7 @@ class ConsulServer:
         self._changed = threading.Condition(threading.RLock())
         self._early = 0
         self._ended = False
-        self._server: _Server | None = None
+        self._server: CuttingServer[ConsulServer] | None = None
         self._port = 0
         self.add_node("n1", "10.9.9.1")
 
@@ -71,7 +71,7 @@ class ConsulServer:
 
     def start(self) -> None:
         """Listen, on the same port as before if there was one."""
-        server = _Server(("127.0.0.1", self._port), self)
+        server = CuttingServer(self._port, _Handler, self)
         self._port = server.server_port
         self._server = server
         self._ended = False
@@ -241,44 +241,13 @@ class ConsulServer:
         self._changed.notify_all()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = True
-    request_queue_size = 128
+class _Handler(CuttableHandler):
+    server: CuttingServer[ConsulServer]
 
-    def __init__(self, address: tuple[str, int], consul: ConsulServer) -> None:
-        self.consul = consul
-        self.open: set[socket.socket] = set()
-        super().__init__(address, _Handler)
-
-    def cut_all(self) -> None:
-        for connection in list(self.open):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes while it is answered is what these tests are about."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def setup(self) -> None:
-        super().setup()
-        self.server.open.add(self.connection)
-
-    def finish(self) -> None:
-        self.server.open.discard(self.connection)
-        super().finish()
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - http.server's own name
         parts = urlsplit(self.path)
         path, query = unquote(parts.path), {key: values[0] for key, values in parse_qs(parts.query).items()}
-        consul = self.server.consul
+        consul = self.server.owner
         if query.get("dc", consul.datacenter) != consul.datacenter:
             found_remote = consul.remotes.get(query["dc"])
             if found_remote is None:
@@ -292,7 +261,7 @@ class _Handler(BaseHTTPRequestHandler):
         table = consul.answer(path)[1]
         if int(query.get("index", "0")) > 0:
             consul.wait(table, int(query["index"]), min(LONGEST_WAIT, float(query["wait"].removesuffix("s"))))
-        if not self.server.consul.running:
+        if not self.server.owner.running:
             self.close_connection = True
             return
         found, table = consul.answer(path)
@@ -305,6 +274,3 @@ class _Handler(BaseHTTPRequestHandler):
         body = text.encode()
         lines = [f"HTTP/1.1 {status} -", f"Content-Length: {len(body)}", *(f"{k}: {v}" for k, v in headers.items())]
         self.wfile.write("\r\n".join([*lines, "", ""]).encode() + body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's own name
-        """Nothing: the tests say what matters."""

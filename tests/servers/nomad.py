@@ -23,8 +23,9 @@ LOOPBACK = "127.0.0.1"
 
 
 class Nomad(Server):
-    """One agent in development mode, with the drivers exec and raw_exec, bridge networking and service discovery.
+    """One agent, with the drivers exec and raw_exec, bridge networking and service discovery.
 
+    By default in development mode, whose data are in memory; persistent keeps them on disk.
     management_token turns access control on and is bootstrapped as the management token; it has to be a UUID.
     programs are shown to tasks of the exec driver as /usr/local/bin/NAME; beside them their chroot holds the machine's
     commands and C libraries only, because linking all of /usr into it takes half a minute for each task.
@@ -37,6 +38,7 @@ class Nomad(Server):
         *,
         datacenter: str = "dc1",
         region: str = "global",
+        persistent: bool = False,
         management_token: str | None = None,
         programs: Sequence[Path] = (),
         config: Settings | None = None,
@@ -44,6 +46,7 @@ class Nomad(Server):
         super().__init__(folder)
         self.datacenter = datacenter
         self.region = region
+        self.keeps_data = persistent
         self.management_token = management_token
         self._programs = tuple(programs)
         self._config = config or {}
@@ -125,7 +128,8 @@ class Nomad(Server):
         require("iptables")
         require("bridge")
         config = write_json(self.folder / "nomad.json", overlaid(self._defaults(), self._config))
-        command = [str(require("nomad")), "agent", "-dev", f"-config={config}"]
+        mode = [] if self.keeps_data else ["-dev"]
+        command = [str(require("nomad")), "agent", *mode, f"-config={config}"]
         return Process("nomad", command, folder=self.folder)
 
     def _wait_ready(self, process: Process) -> None:
@@ -162,7 +166,7 @@ class Nomad(Server):
 
     def _defaults(self) -> dict[str, object]:
         """Loopback only, every port its own, nothing that calls home or asks a cloud's metadata service."""
-        return {
+        return (_kept_data() if self.keeps_data else {}) | {
             "name": f"nomad-{self.datacenter}",
             "datacenter": self.datacenter,
             "region": self.region,
@@ -173,6 +177,8 @@ class Nomad(Server):
             "acl": {"enabled": self.management_token is not None},
             "consul": {"auto_advertise": False, "server_auto_join": False, "client_auto_join": False},
             "client": {
+                "enabled": True,
+                "network_interface": "lo",
                 "cni_path": str(cni.PLUGINS),
                 "chroot_env": self._chroot(),
                 "options": {
@@ -200,6 +206,14 @@ class Nomad(Server):
             subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
         for allocation in allocations:
             cni.release(allocation)
+
+
+def _kept_data() -> dict[str, object]:
+    """What development mode would have said of a server on loopback."""
+    return {
+        "server": {"enabled": True, "bootstrap_expect": 1, "raft_multiplier": 1},
+        "advertise": dict.fromkeys(("http", "rpc", "serf"), LOOPBACK),
+    }
 
 
 def _mounts_below(folder: Path) -> list[str]:

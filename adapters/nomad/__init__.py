@@ -1,0 +1,1 @@
+"""Nomad: services of jobs, whose registry is Nomad itself. Start at `watch.py`."""
