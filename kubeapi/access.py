@@ -43,11 +43,12 @@ _KEEPALIVE = (
 class Access:
     """How to reach the API server. `kubeconfig`: a file, or several joined by colons; `context`: one of its contexts.
 
-    Without a file: what a pod is given, if this runs in one, else ~/.kube/config.
+    Without a file: what a pod is given in `account_folder`, if this runs in one, else ~/.kube/config.
     """
 
     kubeconfig: str = ""
     context: str = ""
+    account_folder: str = "/var/run/secrets/kubernetes.io/serviceaccount"
 
     @property
     def in_cluster(self) -> bool:
@@ -78,13 +79,19 @@ class Access:
         loaded.connection_pool_maxsize = 32
         try:
             if self.in_cluster:
-                config.load_incluster_config(client_configuration=loaded)
+                self._load_account(loaded)
             else:
                 file, context = self.kubeconfig or None, self.context or None
                 config.load_kube_config(file, context, client_configuration=loaded, persist_config=False)
         except (config.ConfigException, *_UNUSABLE) as fault:
             raise DeniedError(f"{self}: {fault}") from fault
         return loaded
+
+    def _load_account(self, loaded: Any) -> None:
+        from kubernetes.config.incluster_config import InClusterConfigLoader
+
+        token, authority = (os.path.join(self.account_folder, name) for name in ("token", "ca.crt"))
+        InClusterConfigLoader(token_filename=token, cert_filename=authority).load_and_set(loaded)
 
     def __str__(self) -> str:
         return "the pod's service account" if self.in_cluster else f"kubeconfig {self._name}"

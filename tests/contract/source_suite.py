@@ -85,6 +85,11 @@ class Watching:
 class SourceContract:
     """Inherit, and give the fixture `backend`."""
 
+    holds_several = True
+    """Whether a unit may hold several documents, under names of their own."""
+    parses = True
+    """Whether units are text, which may be no document at all."""
+
     @pytest.fixture
     def backend(self) -> Backend:
         raise NotImplementedError
@@ -120,9 +125,11 @@ class SourceContract:
     ) -> None:
         watching.until_synced()
         told = len(watching.seen)
-        backend.put("first", virtual_service(name="a") + "---\n" + virtual_service(name="b"))
+        another = virtual_service("hosts: [other]\nhttp: [{route: [{destination: {host: reviews}}]}]\n")
+        backend.put("first", another + ("---\n" + virtual_service(name="b") if self.holds_several else ""))
         event = watching.until_loaded(backend.name("first"))
-        assert [document.body["metadata"]["name"] for document in event.documents] == ["a", "b"]
+        hosts = [document.body["spec"]["hosts"] for document in event.documents]
+        assert hosts == ([["other"], ["reviews"]] if self.holds_several else [["other"]])
         assert watching.seen[told:] == [event]
 
     def test_a_unit_that_is_removed_is_told(self, backend: Backend, watching: Watching) -> None:
@@ -132,6 +139,8 @@ class SourceContract:
 
     def test_one_bad_unit_is_told_and_the_rest_goes_on(self, backend: Backend, watching: Watching) -> None:
         watching.until_synced()
+        if not self.parses:
+            return
         backend.put("first", "a: [")
         bad = watching.until(lambda event: isinstance(event, Unreadable))
         assert isinstance(bad, Unreadable)
