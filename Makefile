@@ -55,8 +55,9 @@ golden: dev ## write tests/golden anew from what the code does now; look at the 
 	@$(BIN)/pytest -q tests/golden --update-golden
 
 .PHONY: docs
-docs: dev ## write the generated pages of docs/reference anew
+docs: dev ## write the generated pages of docs/reference and manifests of deploy/kubernetes anew
 	@PYTHONPATH=. $(BIN)/python docs/traffic_reference.py
+	@PYTHONPATH=. $(BIN)/python deploy/kubernetes/crds.py
 
 .PHONY: bench
 bench: dev servers ## figures, printed and kept in bench/results

@@ -15,6 +15,8 @@ from adapters.platforms_file import Entry
 from adapters.settings import Arrangement, Network, PlatformSettings
 from galley.document import Source
 from galley.ingest.files import FilesSource
+from galley.ingest.kubernetes import KubernetesSource
+from kubeapi.access import Access
 from mesh_adapter.platforms import Opened
 
 
@@ -172,12 +174,21 @@ def _by_name(options: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
     return found
 
 
-def sources(specs: Sequence[str]) -> Mapping[str, Source]:
-    """Configuration sources by what the operator called them."""
-    found: dict[str, Source] = {}
-    for spec in specs:
-        scheme, colon, _ = spec.partition(":")
-        if colon and "/" not in scheme:
-            raise SetupError(f"--config {spec}: source {scheme!r} is not known: give a file or a directory")
-        found[spec] = FilesSource(spec)
-    return found
+def sources(specs: Sequence[str], kinds: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Source]:
+    """Configuration sources by what the operator called them; `kinds` as in Options, for how to reach their servers."""
+    return {spec: _source(spec, kinds) for spec in specs}
+
+
+def _source(spec: str, kinds: Mapping[str, Mapping[str, Any]]) -> Source:
+    scheme, colon, rest = spec.partition(":")
+    if not colon or "/" in scheme:
+        return FilesSource(spec)
+    if scheme != "kubernetes":
+        mend = "give a file, a directory, or kubernetes:[NAMESPACE,…]"
+        raise SetupError(f"--config {spec}: source {scheme!r} is not known: {mend}")
+    said = kinds.get("kubernetes", {})
+    namespaces = [each.strip() for each in rest.split(",") if each.strip()]
+    try:
+        return KubernetesSource(Access(said.get("kubeconfig", ""), said.get("context", "")), namespaces)
+    except ValueError as error:
+        raise SetupError(f"--config {spec}: {error}") from error

@@ -57,7 +57,10 @@ class Addresses:
 )
 @click.option("--platforms-file", default="", metavar="FILE", help="File that names platforms with their options.")
 @click.option(
-    "--config", "config", multiple=True, help="Directory or file of configuration documents, watched. Repeatable."
+    "--config",
+    "config",
+    multiple=True,
+    help="Directory or file of configuration documents, watched; kubernetes: for those of a cluster. Repeatable.",
 )
 @platform_options.by_kind
 @click.option("--xds-addr", default="127.0.0.1:15010", show_default=True, help="Where proxies connect, plaintext.")
@@ -119,7 +122,7 @@ async def serve(chosen: assembly.Options, addresses: Addresses, debounce: float 
     assembled = assembly.assembled(chosen)
     plane = ControlPlane(
         assembly.platforms(assembled.specs),
-        assembly.sources(chosen.config),
+        assembly.sources(chosen.config, chosen.kinds),
         arrangement=assembled.arrangement(chosen.merge_by_name),
         clock=_now,
         debounce=debounce,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from adapters.settings import PlatformSettings
 from adapters.static.options import StaticOptions
 from adapters.static.watch import StaticPlatform
 from galley.ingest.files import FilesSource
+from galley.ingest.kubernetes import KubernetesSource
 from mesh_adapter.assembly import Options, PlatformSpec, SetupError, assembled, platforms, sources
 from pilot.model.service import NetworkGateway
 
@@ -130,7 +132,7 @@ def test_what_every_kind_has_is_said_beside_its_own_options(tmp_path: Path) -> N
 
 
 def test_sources_by_what_the_operator_called_them(tmp_path: Path) -> None:
-    found = sources(["rules", str(tmp_path), "./odd/name:with-colon"])
+    found = sources(["rules", str(tmp_path), "./odd/name:with-colon"], {})
     assert {name: type(each) for name, each in found.items()} == {
         "rules": FilesSource,
         str(tmp_path): FilesSource,
@@ -138,7 +140,19 @@ def test_sources_by_what_the_operator_called_them(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("spec", ["consul:mesh/", "kubernetes:"])
+@pytest.mark.parametrize("spec", ["consul:mesh/", "nacos:"])
 def test_a_source_that_is_not_known(spec: str) -> None:
-    with pytest.raises(SetupError, match=rf"--config {spec}: source '\w+' is not known: give a file or a directory"):
-        sources([spec])
+    with pytest.raises(SetupError, match=rf"--config {spec}: source '\w+' is not known: give a file, a directory"):
+        sources([spec], {})
+
+
+def test_a_cluster_is_a_source_reached_as_the_platform_is(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"--config kubernetes:shop: kubeconfig /none: "):
+        sources(["kubernetes:shop"], {"kubernetes": {"kubeconfig": "/none"}})
+    file = tmp_path / "kubeconfig"
+    context = {"name": "a", "context": {"cluster": "c", "user": "u"}}
+    cluster = {"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}
+    content = {"contexts": [context], "clusters": [cluster], "users": [{"name": "u", "user": {}}]}
+    file.write_text(json.dumps(content | {"current-context": "a"}))
+    found = sources(["kubernetes:", "kubernetes:shop,cart"], {"kubernetes": {"kubeconfig": str(file)}})
+    assert [type(each) for each in found.values()] == [KubernetesSource, KubernetesSource]
