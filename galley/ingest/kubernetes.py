@@ -39,6 +39,11 @@ class Served:
     version: str
     plural: str
 
+    @property
+    def label(self) -> str:
+        """In coordinates: as kubectl has it, with the group where the kind may also be Istio's (`Gateway`)."""
+        return self.kind if self.group.endswith("istio.io") else f"{self.kind}.{self.group}"
+
 
 @attrs.frozen
 class Discovered:
@@ -189,8 +194,8 @@ class _Loop:
         return found
 
     def _touched(self, changes: Changes) -> set[tuple[str, Key]]:
-        kinds = {resource: served.kind for served, each in self._resources.items() for resource in each}
-        return {(kinds[resource], key) for resource, keys in changes.items() if resource in kinds for key in keys}
+        labels = {resource: served.label for served, each in self._resources.items() for resource in each}
+        return {(labels[resource], key) for resource, keys in changes.items() if resource in labels for key in keys}
 
     def _expired(self) -> set[tuple[str, Key]]:
         """What kinds held that have been gone for long, were empty, or are there in another version by now."""
@@ -202,19 +207,19 @@ class _Loop:
             for each in self._resources.pop(served):
                 self._mirror.remove(each)
             del self._gone[served]
-            touched |= {(served.kind, key) for key in keys}
+            touched |= {(served.label, key) for key in keys}
         return touched
 
     def _replaced(self, gone: Served) -> bool:
-        same = [r for s, r in self._resources.items() if s != gone and (s.kind, s.group) == (gone.kind, gone.group)]
+        same = [r for s, r in self._resources.items() if s != gone and s.label == gone.label]
         return any(all(self._mirror.is_loaded(each) for each in resources) for resources in same)
 
     def _tell(self, touched: Iterable[tuple[str, Key]]) -> Iterator[SourceEvent]:
         """Differences; what is new before what is gone."""
         removed: list[str] = []
-        for kind, key in sorted(touched):
-            unit = unit_name(kind, key)
-            now = self._current(kind, key)
+        for label, key in sorted(touched):
+            unit = unit_name(label, key)
+            now = self._current(label, key)
             if now is None:
                 removed += [unit] if unit in self._told else []
             elif self._told.get(unit) != now:
@@ -224,11 +229,11 @@ class _Loop:
             del self._told[unit]
             yield Removed(unit)
 
-    def _current(self, kind: str, key: Key) -> Json | Unreadable | None:
+    def _current(self, label: str, key: Key) -> Json | Unreadable | None:
         """What the cluster says of an object, in the newest version if its kind changes version right now."""
-        unit = unit_name(kind, key)
+        unit = unit_name(label, key)
         for served, resources in reversed(self._resources.items()):
-            for resource in resources if served.kind == kind else ():
+            for resource in resources if served.label == label else ():
                 broken = self._mirror.broken(resource).get(key)
                 if broken is not None:
                     return Unreadable(unit, unit, broken.message, broken.mend)
@@ -248,10 +253,10 @@ class _Loop:
             yield Synced()
 
 
-def unit_name(kind: str, key: Key) -> str:
+def unit_name(label: str, key: Key) -> str:
     """The coordinates of an object: `kubernetes: VirtualService default/reviews`."""
     namespace, name = key
-    return f"kubernetes: {kind} {namespace}/{name}" if namespace else f"kubernetes: {kind} {name}"
+    return f"kubernetes: {label} {namespace}/{name}" if namespace else f"kubernetes: {label} {name}"
 
 
 def body(served: Served, item: Json) -> Json:

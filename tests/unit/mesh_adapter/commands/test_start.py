@@ -16,7 +16,7 @@ from mesh_adapter.cli import cli
         ([], "no platform: give --platform NAME"),
         (["--platform", "etcd"], "unknown kind of platform 'etcd': known are consul"),
         (["--platform", "static"], "file is missing"),
-        (["--static-file", "x", "--config", "kubernetes:"], "--config kubernetes:: source 'kubernetes' is not known"),
+        (["--static-file", "x", "--config", "nacos:"], "--config nacos:: source 'nacos' is not known"),
         (["--static-file", "x", "--debounce", "11"], "--debounce"),
         (["--static-file", "x", "--http-addr", "15014", "--xds-addr", "127.0.0.1:0"], "'15014' is not HOST:PORT"),
     ],
