@@ -76,7 +76,7 @@ class Access:
 
         loaded = Configuration()
         loaded.socket_options = list(_KEEPALIVE)
-        loaded.connection_pool_maxsize = 32
+        loaded.connection_pool_maxsize = 128
         try:
             if self.in_cluster:
                 self._load_account(loaded)

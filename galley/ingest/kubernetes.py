@@ -15,12 +15,12 @@ from typing import Any
 import attrs
 
 from galley.document import Document, Fresh, Loaded, Removed, SourceEvent, Stale, Synced, Unreadable
-from galley.kind import KINDS, Kind
+from galley.kind import KINDS
 from kubeapi.access import Access, Api
 from kubeapi.errors import AbsentError, KubernetesError
 from kubeapi.mirror import Changes, Mirror
 from kubeapi.reading import parsed
-from kubeapi.resource import Json, Key, Resource
+from kubeapi.resource import MALFORMED, Json, Key, Resource
 
 DISCOVER_EVERY = 10.0
 """Seconds between two looks at which kinds there are."""
@@ -38,6 +38,7 @@ class Served:
     group: str
     version: str
     plural: str
+    namespaced: bool = True
 
     @property
     def label(self) -> str:
@@ -56,7 +57,7 @@ class Discovered:
 class Undiscovered:
     """Nobody said which kinds there are."""
 
-    error: KubernetesError
+    reason: str
 
 
 class KubernetesSource:
@@ -112,8 +113,8 @@ class Discovery:
             try:
                 self._mirror.post(Discovered(tuple(discover(self._api))))
                 self._closed.wait(self._every)
-            except KubernetesError as error:
-                self._mirror.post(Undiscovered(error))
+            except (KubernetesError, *MALFORMED) as error:
+                self._mirror.post(Undiscovered(f"{error}" if isinstance(error, KubernetesError) else repr(error)))
                 self._closed.wait(RETRY)
 
 
@@ -122,27 +123,26 @@ def discover(api: Api) -> Iterator[Served]:
     for group in sorted({kind.group for kind in KINDS}):
         wanted = [kind for kind in KINDS if kind.group == group]
         try:
-            served = frozenset(_versions(parsed(api.get(f"/apis/{group}"))))
+            served = _versions(parsed(api.get(f"/apis/{group}")))
         except AbsentError:
             continue
-        by_version: dict[str, list[Kind[Any]]] = {}
+        known = [each for each in served if any(each in kind.versions for kind in wanted)]
+        plurals = {each: _plurals(parsed(api.get(f"/apis/{group}/{each}"))) for each in known}
         for kind in wanted:
-            version = next((each for each in reversed(kind.versions) if each in served), None)
+            # A version of the group need not be one of the kind.
+            version = next((v for v in reversed(kind.versions) if kind.name in plurals.get(v, {})), None)
             if version is not None:
-                by_version.setdefault(version, []).append(kind)
-        for version, kinds in by_version.items():
-            plurals = _plurals(parsed(api.get(f"/apis/{group}/{version}")))
-            yield from (Served(k.name, group, version, plurals[k.name]) for k in kinds if k.name in plurals)
+                yield Served(kind.name, group, version, *plurals[version][kind.name])
 
 
 def _versions(found: Any) -> Iterable[str]:
     return [str(each["version"]) for each in found.get("versions") or ()]
 
 
-def _plurals(found: Any) -> Mapping[str, str]:
-    """Plurals by kind; names with a slash are parts of objects."""
-    resources = found.get("resources") or ()
-    return {str(each["kind"]): str(each["name"]) for each in resources if "/" not in str(each["name"])}
+def _plurals(found: Any) -> Mapping[str, tuple[str, bool]]:
+    """By kind, its plural and whether it lives in namespaces; names with a slash are parts of objects."""
+    resources = [each for each in found.get("resources") or () if "/" not in str(each["name"])]
+    return {str(each["kind"]): (str(each["name"]), bool(each.get("namespaced"))) for each in resources}
 
 
 class _Loop:
@@ -175,13 +175,14 @@ class _Loop:
 
     def _take(self, posted: object) -> None:
         if isinstance(posted, Undiscovered):
-            self._undiscovered = str(posted.error)
+            self._undiscovered = posted.reason
         elif isinstance(posted, Discovered):
             self._undiscovered, self._discovered = "", True
             for served in posted.served:
                 self._gone.pop(served, None)
                 if served not in self._resources:
-                    self._resources[served] = tuple(self._resource(served, each) for each in self._namespaces)
+                    namespaces = self._namespaces if served.namespaced else ("",)
+                    self._resources[served] = tuple(self._resource(served, each) for each in namespaces)
             for served in self._resources.keys() - set(posted.served):
                 self._gone.setdefault(served, time.monotonic())
 

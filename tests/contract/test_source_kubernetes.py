@@ -119,6 +119,7 @@ def test_an_older_version_is_read_where_there_is_no_newer_and_a_newer_takes_its_
     item = yaml.safe_load(virtual_service())
     item["metadata"]["namespace"] = "default"
     server.put(collection("VirtualService", "v1alpha3"), item)
+    server.define(collection("DestinationRule"))  # the group has v1, which need not be a version of each kind
     watching = watch()
     (event,) = watching.until_synced()
     assert isinstance(event, Loaded)
