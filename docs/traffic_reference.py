@@ -1,8 +1,9 @@
 """Writes docs/reference/traffic.md: every field of every configuration kind, from the registry and the golden cases.
 
 `make docs` writes the page; `tests/unit/test_traffic_reference.py` holds that it is what this would write. A row names
-a field's type, its default, whether it works, and the golden cases (tests/golden/CASE) that show what it becomes in
-Envoy: each holds the input, the IR and Envoy's configuration, which a real Envoy accepted.
+a field's type, its default, whether it works, what Envoy is told of it (the `Becomes` beside the field), and the
+golden cases (tests/golden/CASE) that show it: each holds the input, the IR and Envoy's configuration, which a real
+Envoy accepted.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import yaml
 
 from galley.decode import is_derived, wire_name
 from galley.kind import KINDS, MIXER, Kind, find_kind
-from galley.schema import Deprecated, NotYet, OneOf
+from galley.schema import Becomes, Deprecated, NotYet, OneOf
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "traffic.md"
@@ -47,6 +48,11 @@ class Row:
     type: str
     default: str
     state: str
+    becomes: str
+    cases: str
+
+    def __str__(self) -> str:
+        return f"| `{self.path}` | {self.type} | {self.default} | {self.state} | {self.becomes} | {self.cases} |\n"
 
 
 def page() -> str:
@@ -55,8 +61,8 @@ def page() -> str:
     parts = [_HEAD]
     for kind in sorted((each for each in KINDS if each.group != MIXER), key=lambda each: (each.name, each.title)):
         parts.append(f"\n## {kind.title}\n\n`{'`, `'.join(kind.api_versions)}`\n")
-        parts.append("\n| field | type | default | state and golden cases |\n|---|---|---|---|\n")
-        parts += [f"| `{row.path}` | {row.type} | {row.default} | {row.state} |\n" for row in rows(kind, uses)]
+        parts.append("\n| field | type | default | state | in Envoy | golden cases |\n|---|---|---|---|---|---|\n")
+        parts += map(str, rows(kind, uses))
     return "".join(parts)
 
 
@@ -64,7 +70,8 @@ _HEAD = """# Configuration kinds, field by field
 
 Written by `make docs` from the kind registry; do not edit. A field *works*, or a document that uses it is *refused*
 with the reason: nothing is silently ignored. *Read and checked* is what no case of its own shows: it works as the
-same field does elsewhere, or a check refuses it with the reason. The cases are folders below `tests/golden/`, each with
+same field does elsewhere, or a check refuses it with the reason. *In Envoy* says what Envoy is told of a field, by the
+names of its API; fields that hold others say it of these. The cases are folders below `tests/golden/`, each with
 the input, the plan and the Envoy configuration that it becomes; a real Envoy accepts every one of them. Behaviour on
 the wire is shown by `tests/e2e/test_routes.py`, `test_policies.py`, `test_tcp.py` and `test_traffic_*.py`. How objects
 of the Gateway API work together is told in [gateway-api.md](gateway-api.md).
@@ -89,18 +96,20 @@ def _message_rows(
         inner, shown = _type(annotation)
         refused = NotYet in marks and not marks[NotYet].values
         first = known.setdefault(inner, path) if inner is not None and not refused else path
-        state = _state(kind, path, marks, uses)
-        yield Row(path, shown, _default(attribute.default), state if first == path else f"{state}; as `{first}`")
+        cases = uses.get((kind.title, path), [])
+        state = _state(marks, worked=bool(cases))
+        if first != path:
+            state += f"; as `{first}`"
+        yield Row(path, shown, _default(attribute.default), state, "" if refused else _becomes(marks), _listed(cases))
         if inner is not None and not refused and first == path:
             yield from _message_rows(kind, inner, f"{path}.", uses, known)
 
 
-def _state(kind: Kind[Any], path: str, marks: Mapping[type[Any], Any], uses: Uses) -> str:
+def _state(marks: Mapping[type[Any], Any], *, worked: bool) -> str:
     refused: NotYet | None = marks.get(NotYet)
     if refused is not None and not refused.values:
         return "refused" + refused.reason
-    cases = uses.get((kind.title, path), [])
-    parts = ["works" if cases else "read and checked"]
+    parts = ["works" if worked else "read and checked"]
     if Deprecated in marks:
         parts.append(f"deprecated, use {marks[Deprecated].instead}")
     if OneOf in marks:
@@ -108,9 +117,20 @@ def _state(kind: Kind[Any], path: str, marks: Mapping[type[Any], Any], uses: Use
     if refused is not None:
         values = ", ".join(value.name for value in refused.values)
         parts.append(f"refused: {values}{refused.reason}")
+    return "; ".join(parts)
+
+
+def _becomes(marks: Mapping[type[Any], Any]) -> str:
+    """A field that another replaced becomes what that one does."""
+    if Becomes in marks or Deprecated not in marks:
+        return str(marks[Becomes].words) if Becomes in marks else ""
+    instead = str(marks[Deprecated].instead)
+    return instead if instead.startswith("nothing") else f"as `{instead}`"
+
+
+def _listed(cases: list[str]) -> str:
     more = f" and {len(cases) - MOST_CASES} more" if len(cases) > MOST_CASES else ""
-    names = ", ".join(f"`{case}`" for case in cases[:MOST_CASES])
-    return "; ".join(parts) + (f": {names}{more}" if names else "")
+    return ", ".join(f"`{case}`" for case in cases[:MOST_CASES]) + more
 
 
 def _type(annotation: Any) -> tuple[type[Any] | None, str]:

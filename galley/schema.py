@@ -39,6 +39,13 @@ class Deprecated:
 
 
 @attrs.frozen
+class Becomes:
+    """What Envoy is told of the field, in Envoy's names: for docs/reference/traffic.md, and read by nothing else."""
+
+    words: str
+
+
+@attrs.frozen
 class Wire:
     """The YAML name, where it is no Python name."""
 

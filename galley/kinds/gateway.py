@@ -10,7 +10,7 @@ from typing import Annotated
 
 import attrs
 
-from galley.schema import Derived, NotYet, UInt32
+from galley.schema import Becomes, Derived, NotYet, UInt32
 
 
 class ServerTLSmode(enum.Enum):
@@ -45,18 +45,18 @@ _NO_IDENTITY = NotYet(
 class ServerPort:
     """A port that a gateway listens on."""
 
-    number: UInt32 = 0
-    protocol: str = ""
-    name: str = ""
-    target_port: UInt32 = 0
+    number: Annotated[UInt32, Becomes("`Listener.address.port_value`")] = 0
+    protocol: Annotated[str, Becomes("an `HttpConnectionManager` or a `TcpProxy`, with or without TLS")] = ""
+    name: Annotated[str, Becomes("in the name of the routes of HTTPS")] = ""
+    target_port: Annotated[UInt32, Becomes("nothing: a gateway listens on its number")] = 0
 
 
 @attrs.frozen
 class TLSCertificate:
     """One of several certificates of a server, as files of the gateway's host."""
 
-    server_certificate: str = ""
-    private_key: str = ""
+    server_certificate: Annotated[str, Becomes("`tls_certificates.certificate_chain`")] = ""
+    private_key: Annotated[str, Becomes("`tls_certificates.private_key`")] = ""
     ca_certificates: Annotated[
         str, NotYet(why="clients are verified alike whichever certificate they are shown; use that of the server")
     ] = ""
@@ -66,22 +66,28 @@ class TLSCertificate:
 class ServerTLSSettings:
     """TLS of a server. Files are those of the gateway's host."""
 
-    https_redirect: bool = False
-    mode: Annotated[ServerTLSmode, _NO_IDENTITY] = ServerTLSmode.PASSTHROUGH
-    server_certificate: str = ""
-    private_key: str = ""
-    ca_certificates: str = ""
-    ca_crl: str = ""
+    https_redirect: Annotated[bool, Becomes("`virtual_hosts.require_tls: ALL`")] = False
+    mode: Annotated[
+        ServerTLSmode, _NO_IDENTITY, Becomes("`transport_socket`: `DownstreamTlsContext`; none for PASSTHROUGH")
+    ] = ServerTLSmode.PASSTHROUGH
+    server_certificate: Annotated[str, Becomes("`tls_certificates.certificate_chain`")] = ""
+    private_key: Annotated[str, Becomes("`tls_certificates.private_key`")] = ""
+    ca_certificates: Annotated[str, Becomes("`validation_context.trusted_ca`")] = ""
+    ca_crl: Annotated[str, Becomes("`validation_context.crl`")] = ""
     credential_name: Annotated[str, _NO_SECRETS] = ""
     credential_names: Annotated[tuple[str, ...], _NO_SECRETS] = ()
     ca_cert_credential_name: Annotated[str, _NO_SECRETS] = ""
     tls_certificates: tuple[TLSCertificate, ...] = ()
-    subject_alt_names: tuple[str, ...] = ()
-    verify_certificate_spki: tuple[str, ...] = ()
-    verify_certificate_hash: tuple[str, ...] = ()
-    min_protocol_version: TLSProtocol = TLSProtocol.TLS_AUTO
-    max_protocol_version: TLSProtocol = TLSProtocol.TLS_AUTO
-    cipher_suites: tuple[str, ...] = ()
+    subject_alt_names: Annotated[tuple[str, ...], Becomes("`match_typed_subject_alt_names`")] = ()
+    verify_certificate_spki: Annotated[tuple[str, ...], Becomes("`verify_certificate_spki`")] = ()
+    verify_certificate_hash: Annotated[tuple[str, ...], Becomes("`verify_certificate_hash`")] = ()
+    min_protocol_version: Annotated[TLSProtocol, Becomes("`tls_params.tls_minimum_protocol_version`")] = (
+        TLSProtocol.TLS_AUTO
+    )
+    max_protocol_version: Annotated[TLSProtocol, Becomes("`tls_params.tls_maximum_protocol_version`")] = (
+        TLSProtocol.TLS_AUTO
+    )
+    cipher_suites: Annotated[tuple[str, ...], Becomes("`tls_params.cipher_suites`")] = ()
     insecure_skip_verify: Annotated[
         bool | None, NotYet(why="clients that show a certificate are always verified; use mode SIMPLE to ask for none")
     ] = None
@@ -92,11 +98,11 @@ class Server:
     """A port, the hosts that it is for, and how connections to it are secured."""
 
     port: ServerPort | None = None
-    bind: str = ""
-    hosts: tuple[str, ...] = ()
+    bind: Annotated[str, Becomes("`Listener.address.address`")] = ""
+    hosts: Annotated[tuple[str, ...], Becomes("`virtual_hosts.domains`, `filter_chain_match.server_names`")] = ()
     tls: ServerTLSSettings | None = None
     default_endpoint: Annotated[str, NotYet(why="say where traffic goes by a VirtualService for the gateway")] = ""
-    name: str = ""
+    name: Annotated[str, Becomes("nothing: for people")] = ""
 
 
 @attrs.frozen
@@ -107,5 +113,5 @@ class Gateway:
     """
 
     servers: tuple[Server, ...] = ()
-    selector: tuple[tuple[str, str], ...] = ()
+    selector: Annotated[tuple[tuple[str, str], ...], Becomes("listeners of routers with these labels")] = ()
     of_api: Annotated[bool, Derived()] = False

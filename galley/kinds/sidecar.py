@@ -13,7 +13,7 @@ import attrs
 from galley.kinds.destination_rule import ConnectionPoolSettings
 from galley.kinds.service_entry import LabelSelector
 from galley.kinds.virtual_service import Destination
-from galley.schema import Deprecated, Later, NotYet, UInt32
+from galley.schema import Becomes, Deprecated, Later, NotYet, UInt32
 
 
 class CaptureMode(enum.Enum):
@@ -39,9 +39,9 @@ _NO_TLS = NotYet(why="listeners have no certificates yet")
 class SidecarPort:
     """A port that a sidecar listens on."""
 
-    number: UInt32 = 0
-    protocol: str = ""
-    name: str = ""
+    number: Annotated[UInt32, Becomes("`Listener.address.port_value`")] = 0
+    protocol: Annotated[str, Becomes("an `HttpConnectionManager` or a `TcpProxy`")] = ""
+    name: Annotated[str, Becomes("its protocol, where that is not said")] = ""
     target_port: Annotated[Later[UInt32], Deprecated("defaultEndpoint")] = 0
 
 
@@ -55,9 +55,11 @@ class IstioIngressListener:
     """What comes in on one port, and the local endpoint that it goes to."""
 
     port: SidecarPort | None = None
-    bind: str = ""
-    capture_mode: Annotated[CaptureMode, _NO_CAPTURE] = CaptureMode.DEFAULT
-    default_endpoint: str = ""
+    bind: Annotated[str, Becomes("`Listener.address.address`")] = ""
+    capture_mode: Annotated[CaptureMode, _NO_CAPTURE, Becomes("nothing: clients name the listener")] = (
+        CaptureMode.DEFAULT
+    )
+    default_endpoint: Annotated[str, Becomes("the endpoint of cluster `inbound|PORT||`")] = ""
     tls: Annotated[ServerTLSSettings | None, _NO_TLS] = None
     connection_pool: ConnectionPoolSettings | None = None
 
@@ -67,16 +69,20 @@ class IstioEgressListener:
     """What goes out: by a listener of its own if it has a port, else by the one that serves all hosts."""
 
     port: SidecarPort | None = None
-    bind: str = ""
-    capture_mode: Annotated[CaptureMode, _NO_CAPTURE] = CaptureMode.DEFAULT
-    hosts: tuple[str, ...] = ()
+    bind: Annotated[str, Becomes("`Listener.address.address`")] = ""
+    capture_mode: Annotated[CaptureMode, _NO_CAPTURE, Becomes("nothing: clients name the listener")] = (
+        CaptureMode.DEFAULT
+    )
+    hosts: Annotated[tuple[str, ...], Becomes("which clusters and virtual hosts there are")] = ()
 
 
 @attrs.frozen
 class OutboundTrafficPolicy:
     """What becomes of requests for unknown hosts, and by way of whom they go."""
 
-    mode: OutboundMode = OutboundMode.REGISTRY_ONLY
+    mode: Annotated[OutboundMode, Becomes("ALLOW_ANY: a virtual host `allow_any` to `PassthroughCluster`")] = (
+        OutboundMode.REGISTRY_ONLY
+    )
     egress_proxy: Destination | None = None
 
 
@@ -84,8 +90,10 @@ class OutboundTrafficPolicy:
 class Sidecar:
     """The settings of the proxies it selects: one Sidecar a proxy, the most specific."""
 
-    workload_selector: LabelSelector | None = None
+    workload_selector: Annotated[LabelSelector | None, Becomes("of which proxies")] = None
     ingress: tuple[IstioIngressListener, ...] = ()
     egress: tuple[IstioEgressListener, ...] = ()
-    inbound_connection_pool: ConnectionPoolSettings | None = None
+    inbound_connection_pool: Annotated[
+        ConnectionPoolSettings | None, Becomes("`circuit_breakers` and timeouts of clusters `inbound|PORT||`")
+    ] = None
     outbound_traffic_policy: OutboundTrafficPolicy | None = None

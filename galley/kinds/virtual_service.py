@@ -13,7 +13,7 @@ from typing import Annotated
 
 import attrs
 
-from galley.schema import Deprecated, Derived, Int32, NotYet, OneOf, UInt32
+from galley.schema import Becomes, Deprecated, Derived, Int32, NotYet, OneOf, UInt32
 
 StringMap = tuple[tuple[str, str], ...]
 
@@ -25,9 +25,9 @@ class StringMatch:
     `elements` is of HTTPRoutes: a path, or one below it.
     """
 
-    exact: Annotated[str | None, OneOf("match_type")] = None
-    prefix: Annotated[str | None, OneOf("match_type")] = None
-    regex: Annotated[str | None, OneOf("match_type")] = None
+    exact: Annotated[str | None, OneOf("match_type"), Becomes("equal")] = None
+    prefix: Annotated[str | None, OneOf("match_type"), Becomes("begins with")] = None
+    regex: Annotated[str | None, OneOf("match_type"), Becomes("`safe_regex`, the whole value")] = None
     elements: Annotated[str | None, Derived()] = None
 
 
@@ -38,15 +38,15 @@ StringMatchMap = tuple[tuple[str, StringMatch], ...]
 class PortSelector:
     """A port by its number."""
 
-    number: UInt32 = 0
+    number: Annotated[UInt32, Becomes("the port in the cluster's name")] = 0
 
 
 @attrs.frozen
 class Destination:
     """Where traffic goes: a host, of it a subset that a DestinationRule defines, and a port if it has several."""
 
-    host: str = ""
-    subset: str = ""
+    host: Annotated[str, Becomes("cluster `outbound|PORT|SUBSET|HOST`")] = ""
+    subset: Annotated[str, Becomes("the subset in that name")] = ""
     port: PortSelector | None = None
 
 
@@ -54,9 +54,11 @@ class Destination:
 class HeaderOperations:
     """Changes to headers: `set` overwrites, `add` appends."""
 
-    set: StringMap = ()
-    add: StringMap = ()
-    remove: tuple[str, ...] = ()
+    set: Annotated[
+        StringMap, Becomes("`headers_to_add`, `OVERWRITE_IF_EXISTS_OR_ADD`; of the host: `host_rewrite_literal`")
+    ] = ()
+    add: Annotated[StringMap, Becomes("`headers_to_add`, `APPEND_IF_EXISTS_OR_ADD`")] = ()
+    remove: Annotated[tuple[str, ...], Becomes("`headers_to_remove`")] = ()
 
 
 def is_authority(header: str) -> bool:
@@ -68,37 +70,37 @@ def is_authority(header: str) -> bool:
 class Headers:
     """Changes to the headers of the request before it leaves and of the response before it is handed back."""
 
-    request: HeaderOperations | None = None
-    response: HeaderOperations | None = None
+    request: Annotated[HeaderOperations | None, Becomes("`request_headers_to_add`, `_remove`")] = None
+    response: Annotated[HeaderOperations | None, Becomes("`response_headers_to_add`, `_remove`")] = None
 
 
 @attrs.frozen
 class HTTPMatchRequest:
     """Conditions that must all hold. In the maps an empty StringMatch asks only that the key is present."""
 
-    name: str = ""
-    uri: StringMatch | None = None
-    scheme: StringMatch | None = None
-    method: StringMatch | None = None
-    authority: StringMatch | None = None
-    headers: StringMatchMap = ()
-    port: UInt32 = 0
-    source_labels: StringMap = ()
-    gateways: tuple[str, ...] = ()
-    query_params: StringMatchMap = ()
-    ignore_uri_case: bool = False
-    without_headers: StringMatchMap = ()
-    source_namespace: str = ""
-    stat_prefix: str = ""
+    name: Annotated[str, Becomes("behind the route's `name`")] = ""
+    uri: Annotated[StringMatch | None, Becomes("`match.path`, `prefix` or `safe_regex`")] = None
+    scheme: Annotated[StringMatch | None, Becomes("`match.headers` of `:scheme`")] = None
+    method: Annotated[StringMatch | None, Becomes("`match.headers` of `:method`")] = None
+    authority: Annotated[StringMatch | None, Becomes("`match.headers` of `:authority`")] = None
+    headers: Annotated[StringMatchMap, Becomes("`match.headers`")] = ()
+    port: Annotated[UInt32, Becomes("routes of that port alone")] = 0
+    source_labels: Annotated[StringMap, Becomes("routes of proxies with these labels")] = ()
+    gateways: Annotated[tuple[str, ...], Becomes("routes of these gateways, or of sidecars (`mesh`)")] = ()
+    query_params: Annotated[StringMatchMap, Becomes("`match.query_parameters`")] = ()
+    ignore_uri_case: Annotated[bool, Becomes("`match.case_sensitive: false`")] = False
+    without_headers: Annotated[StringMatchMap, Becomes("`match.headers`, `invert_match`")] = ()
+    source_namespace: Annotated[str, Becomes("routes of proxies of that namespace")] = ""
+    stat_prefix: Annotated[str, Becomes("`stat_prefix` of the route")] = ""
 
 
 @attrs.frozen
 class HTTPRouteDestination:
     """One of a route's destinations and its share of 100; the fields after `headers` are Istio 1.1's."""
 
-    destination: Destination | None = None
-    weight: Int32 = 0
-    headers: Headers | None = None
+    destination: Annotated[Destination | None, Becomes("`route.cluster`, or one of `route.weighted_clusters`")] = None
+    weight: Annotated[Int32, Becomes("`weighted_clusters.weight`")] = 0
+    headers: Annotated[Headers | None, Becomes("changes of headers of the weighted cluster")] = None
     append_request_headers: Annotated[StringMap, Deprecated("headers.request.add")] = ()
     remove_request_headers: Annotated[tuple[str, ...], Deprecated("headers.request.remove")] = ()
     append_response_headers: Annotated[StringMap, Deprecated("headers.response.add")] = ()
@@ -109,32 +111,32 @@ class HTTPRouteDestination:
 class RouteDestination:
     """A destination of TCP or TLS traffic and its share of 100."""
 
-    destination: Destination | None = None
-    weight: Int32 = 0
+    destination: Annotated[Destination | None, Becomes("`TcpProxy.cluster`, or one of `weighted_clusters`")] = None
+    weight: Annotated[Int32, Becomes("`weighted_clusters.weight`")] = 0
 
 
 @attrs.frozen
 class L4MatchAttributes:
     """Conditions on a TCP connection that must all hold."""
 
-    destination_subnets: tuple[str, ...] = ()
-    port: UInt32 = 0
+    destination_subnets: Annotated[tuple[str, ...], Becomes("`filter_chain_match.prefix_ranges`")] = ()
+    port: Annotated[UInt32, Becomes("filter chains of that port's listener alone")] = 0
     source_subnet: Annotated[str, NotYet(why="connections come from the workload beside the proxy")] = ""
-    source_labels: StringMap = ()
-    gateways: tuple[str, ...] = ()
-    source_namespace: str = ""
+    source_labels: Annotated[StringMap, Becomes("filter chains of proxies with these labels")] = ()
+    gateways: Annotated[tuple[str, ...], Becomes("filter chains of these gateways, or of sidecars (`mesh`)")] = ()
+    source_namespace: Annotated[str, Becomes("filter chains of proxies of that namespace")] = ""
 
 
 @attrs.frozen
 class TLSMatchAttributes:
     """Conditions on a TLS connection that is passed through."""
 
-    sni_hosts: tuple[str, ...] = ()
-    destination_subnets: tuple[str, ...] = ()
-    port: UInt32 = 0
-    source_labels: StringMap = ()
-    gateways: tuple[str, ...] = ()
-    source_namespace: str = ""
+    sni_hosts: Annotated[tuple[str, ...], Becomes("`filter_chain_match.server_names`")] = ()
+    destination_subnets: Annotated[tuple[str, ...], Becomes("`filter_chain_match.prefix_ranges`")] = ()
+    port: Annotated[UInt32, Becomes("filter chains of that port's listener alone")] = 0
+    source_labels: Annotated[StringMap, Becomes("filter chains of proxies with these labels")] = ()
+    gateways: Annotated[tuple[str, ...], Becomes("filter chains of these gateways, or of sidecars (`mesh`)")] = ()
+    source_namespace: Annotated[str, Becomes("filter chains of proxies of that namespace")] = ""
     source_subnet: Annotated[str, NotYet(why="connections come from the workload beside the proxy")] = ""
 
 
@@ -165,28 +167,32 @@ class RedirectPortSelection(enum.Enum):
 class HTTPRedirect:
     """An answer that sends the client elsewhere."""
 
-    uri: str = ""
-    authority: str = ""
-    port: Annotated[UInt32 | None, OneOf("redirect_port")] = None
-    derive_port: Annotated[RedirectPortSelection | None, OneOf("redirect_port")] = None
-    scheme: str = ""
-    redirect_code: UInt32 = 0
-    prefix_rewrite: str = ""
+    uri: Annotated[str, Becomes("`redirect.path_redirect`")] = ""
+    authority: Annotated[str, Becomes("`redirect.host_redirect`")] = ""
+    port: Annotated[UInt32 | None, OneOf("redirect_port"), Becomes("`redirect.port_redirect`")] = None
+    derive_port: Annotated[
+        RedirectPortSelection | None,
+        OneOf("redirect_port"),
+        Becomes("`redirect.port_redirect`: the port of the request, or none"),
+    ] = None
+    scheme: Annotated[str, Becomes("`redirect.scheme_redirect`")] = ""
+    redirect_code: Annotated[UInt32, Becomes("`redirect.response_code`")] = 0
+    prefix_rewrite: Annotated[str, Becomes("`redirect.prefix_rewrite`")] = ""
 
 
 @attrs.frozen
 class HTTPBody:
     """The body of a direct response."""
 
-    string: Annotated[str | None, OneOf("specifier")] = None
-    bytes: Annotated[builtins.bytes | None, OneOf("specifier")] = None
+    string: Annotated[str | None, OneOf("specifier"), Becomes("`direct_response.body.inline_string`")] = None
+    bytes: Annotated[builtins.bytes | None, OneOf("specifier"), Becomes("`direct_response.body.inline_bytes`")] = None
 
 
 @attrs.frozen
 class HTTPDirectResponse:
     """A fixed answer, given by the proxy itself."""
 
-    status: UInt32 = 0
+    status: Annotated[UInt32, Becomes("`direct_response.status`")] = 0
     body: HTTPBody | None = None
 
 
@@ -194,24 +200,24 @@ class HTTPDirectResponse:
 class Delegate:
     """Another VirtualService that decides further."""
 
-    name: str = ""
-    namespace: str = ""
+    name: Annotated[str, Becomes("that object's routes in the place of this one")] = ""
+    namespace: Annotated[str, Becomes("where that object is")] = ""
 
 
 @attrs.frozen
 class RegexRewrite:
     """Replaces what `match` finds in the path by `rewrite`, where \\1 to \\9 are its groups."""
 
-    match: str = ""
-    rewrite: str = ""
+    match: Annotated[str, Becomes("`route.regex_rewrite.pattern`")] = ""
+    rewrite: Annotated[str, Becomes("`route.regex_rewrite.substitution`")] = ""
 
 
 @attrs.frozen
 class HTTPRewrite:
     """Changes to path and authority before the request is forwarded."""
 
-    uri: str = ""
-    authority: str = ""
+    uri: Annotated[str, Becomes("`route.prefix_rewrite`; after a regex match `regex_rewrite`")] = ""
+    authority: Annotated[str, Becomes("`route.host_rewrite_literal`")] = ""
     uri_regex_rewrite: RegexRewrite | None = None
 
 
@@ -219,12 +225,16 @@ class HTTPRewrite:
 class HTTPRetry:
     """Retries of a failed request; `attempts` 0 switches them off."""
 
-    attempts: Int32 = 0
-    per_try_timeout: datetime.timedelta | None = None
-    retry_on: str = ""
-    retry_remote_localities: bool | None = None
-    retry_ignore_previous_hosts: bool | None = None
-    backoff: datetime.timedelta | None = None
+    attempts: Annotated[Int32, Becomes("`retry_policy.num_retries`")] = 0
+    per_try_timeout: Annotated[datetime.timedelta | None, Becomes("`retry_policy.per_try_timeout`")] = None
+    retry_on: Annotated[str, Becomes("`retry_policy.retry_on` and `retriable_status_codes`")] = ""
+    retry_remote_localities: Annotated[bool | None, Becomes("`retry_policy.retry_priority`: `previous_priorities`")] = (
+        None
+    )
+    retry_ignore_previous_hosts: Annotated[
+        bool | None, Becomes("`retry_policy.retry_host_predicate`: `previous_hosts`")
+    ] = None
+    backoff: Annotated[datetime.timedelta | None, Becomes("`retry_policy.retry_back_off.base_interval`")] = None
 
 
 class UnmatchedPreflights(enum.Enum):
@@ -239,21 +249,23 @@ class UnmatchedPreflights(enum.Enum):
 class CorsPolicy:
     """Cross-origin rules that the proxy answers by."""
 
-    allow_origin: Annotated[tuple[str, ...], Deprecated("allowOrigins")] = ()
-    allow_origins: tuple[StringMatch, ...] = ()
-    allow_methods: tuple[str, ...] = ()
-    allow_headers: tuple[str, ...] = ()
-    expose_headers: tuple[str, ...] = ()
-    max_age: datetime.timedelta | None = None
-    allow_credentials: bool | None = None
-    unmatched_preflights: UnmatchedPreflights = UnmatchedPreflights.UNSPECIFIED
+    allow_origin: Annotated[tuple[str, ...], Deprecated("allowOrigins"), Becomes("exact origins, `*` for all")] = ()
+    allow_origins: Annotated[tuple[StringMatch, ...], Becomes("filter `cors`: `allow_origin_string_match`")] = ()
+    allow_methods: Annotated[tuple[str, ...], Becomes("filter `cors`: `allow_methods`")] = ()
+    allow_headers: Annotated[tuple[str, ...], Becomes("filter `cors`: `allow_headers`")] = ()
+    expose_headers: Annotated[tuple[str, ...], Becomes("filter `cors`: `expose_headers`")] = ()
+    max_age: Annotated[datetime.timedelta | None, Becomes("filter `cors`: `max_age`")] = None
+    allow_credentials: Annotated[bool | None, Becomes("filter `cors`: `allow_credentials`")] = None
+    unmatched_preflights: Annotated[
+        UnmatchedPreflights, Becomes("filter `cors`: `forward_not_matching_preflights`")
+    ] = UnmatchedPreflights.UNSPECIFIED
 
 
 @attrs.frozen
 class Percent:
     """A share from 0 to 100."""
 
-    value: float = 0.0
+    value: Annotated[float, Becomes("numerator over a million")] = 0.0
 
 
 @attrs.frozen
@@ -261,9 +273,15 @@ class Delay:
     """Requests held back before they are forwarded."""
 
     percent: Annotated[Int32, Deprecated("percentage")] = 0
-    fixed_delay: Annotated[datetime.timedelta | None, OneOf("http_delay_type")] = None
-    exponential_delay: Annotated[datetime.timedelta | None, OneOf("http_delay_type")] = None
-    percentage: Percent | None = None
+    fixed_delay: Annotated[
+        datetime.timedelta | None, OneOf("http_delay_type"), Becomes("filter `fault`: `delay.fixed_delay`")
+    ] = None
+    exponential_delay: Annotated[
+        datetime.timedelta | None,
+        OneOf("http_delay_type"),
+        Becomes("nothing: Envoy has no such fault, and it is refused"),
+    ] = None
+    percentage: Annotated[Percent | None, Becomes("filter `fault`: `delay.percentage`")] = None
 
 
 GRPC_STATUSES = (
@@ -292,10 +310,12 @@ GRPC_STATUSES = (
 class Abort:
     """Requests answered with an error instead of being forwarded."""
 
-    http_status: Annotated[Int32 | None, OneOf("error_type")] = None
-    grpc_status: Annotated[str | None, OneOf("error_type")] = None
-    http2_error: Annotated[str | None, OneOf("error_type")] = None
-    percentage: Percent | None = None
+    http_status: Annotated[Int32 | None, OneOf("error_type"), Becomes("filter `fault`: `abort.http_status`")] = None
+    grpc_status: Annotated[str | None, OneOf("error_type"), Becomes("filter `fault`: `abort.grpc_status`")] = None
+    http2_error: Annotated[
+        str | None, OneOf("error_type"), Becomes("nothing: Envoy has no such fault, and it is refused")
+    ] = None
+    percentage: Annotated[Percent | None, Becomes("filter `fault`: `abort.percentage`")] = None
 
 
 @attrs.frozen
@@ -310,8 +330,8 @@ class HTTPFaultInjection:
 class HTTPMirrorPolicy:
     """Where copies of requests go, and of how many."""
 
-    destination: Destination | None = None
-    percentage: Percent | None = None
+    destination: Annotated[Destination | None, Becomes("`request_mirror_policies.cluster`")] = None
+    percentage: Annotated[Percent | None, Becomes("`request_mirror_policies.runtime_fraction`")] = None
 
 
 @attrs.frozen
@@ -322,22 +342,22 @@ class HTTPRoute:
     routes of the Gateway API: the object that wrote the rule, and the answer for a destination that there is not.
     """
 
-    name: str = ""
-    match: tuple[HTTPMatchRequest, ...] = ()
+    name: Annotated[str, Becomes("`name` of the route")] = ""
+    match: Annotated[tuple[HTTPMatchRequest, ...], Becomes("a route each")] = ()
     route: tuple[HTTPRouteDestination, ...] = ()
     redirect: HTTPRedirect | None = None
     direct_response: HTTPDirectResponse | None = None
     delegate: Delegate | None = None
     rewrite: HTTPRewrite | None = None
-    timeout: datetime.timedelta | None = None
+    timeout: Annotated[datetime.timedelta | None, Becomes("`route.timeout`")] = None
     retries: HTTPRetry | None = None
     fault: HTTPFaultInjection | None = None
-    mirror: Destination | None = None
+    mirror: Annotated[Destination | None, Becomes("`route.request_mirror_policies`")] = None
     mirrors: tuple[HTTPMirrorPolicy, ...] = ()
     mirror_percent: Annotated[UInt32 | None, Deprecated("mirrorPercentage")] = None
-    mirror_percentage: Percent | None = None
+    mirror_percentage: Annotated[Percent | None, Becomes("`request_mirror_policies.runtime_fraction`")] = None
     cors_policy: CorsPolicy | None = None
-    headers: Headers | None = None
+    headers: Annotated[Headers | None, Becomes("changes of headers of the route")] = None
     websocket_upgrade: Annotated[bool, Deprecated("nothing: WebSocket is always passed on")] = False
     append_headers: Annotated[StringMap, Deprecated("headers.request.add")] = ()
     append_request_headers: Annotated[StringMap, Deprecated("headers.request.add")] = ()
@@ -352,9 +372,11 @@ class HTTPRoute:
 class VirtualService:
     """How requests to `hosts` are routed; the first rule that matches decides."""
 
-    hosts: tuple[str, ...] = ()
-    gateways: tuple[str, ...] = ()
-    http: tuple[HTTPRoute, ...] = ()
-    tls: tuple[TLSRoute, ...] = ()
-    tcp: tuple[TCPRoute, ...] = ()
-    export_to: tuple[str, ...] = ()
+    hosts: Annotated[tuple[str, ...], Becomes("`RouteConfiguration.virtual_hosts.domains`")] = ()
+    gateways: Annotated[
+        tuple[str, ...], Becomes("the route configurations of these gateways, or of sidecars (`mesh`)")
+    ] = ()
+    http: Annotated[tuple[HTTPRoute, ...], Becomes("`virtual_hosts.routes`")] = ()
+    tls: Annotated[tuple[TLSRoute, ...], Becomes("a filter chain with a `TcpProxy` each")] = ()
+    tcp: Annotated[tuple[TCPRoute, ...], Becomes("a filter chain with a `TcpProxy` each")] = ()
+    export_to: Annotated[tuple[str, ...], Becomes("routes of proxies of these namespaces")] = ()

@@ -6,19 +6,21 @@ built by `galley.decode` from the annotations.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import attrs
 
-from galley.schema import UInt32
+from galley.schema import Becomes, UInt32
 
 
 @attrs.frozen
 class WorkloadEntry:
     """`address` is an IP address, a name for DNS, or `unix:///path`. `ports` are by the service's port names."""
 
-    address: str = ""
-    ports: tuple[tuple[str, UInt32], ...] = ()
-    labels: tuple[tuple[str, str], ...] = ()
-    network: str = ""
-    locality: str = ""
-    weight: UInt32 = 0
-    service_account: str = ""
+    address: Annotated[str, Becomes("`Endpoint.address`")] = ""
+    ports: Annotated[tuple[tuple[str, UInt32], ...], Becomes("`Endpoint.address.port_value`")] = ()
+    labels: Annotated[tuple[tuple[str, str], ...], Becomes("in which subsets the endpoint is")] = ()
+    network: Annotated[str, Becomes("how near it is by `failoverPriority`")] = ""
+    locality: Annotated[str, Becomes("`LocalityLbEndpoints.locality`")] = ""
+    weight: Annotated[UInt32, Becomes("`LbEndpoint.load_balancing_weight`")] = 0
+    service_account: Annotated[str, Becomes("nothing of its own: the identity of the peer")] = ""

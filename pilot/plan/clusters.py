@@ -52,7 +52,7 @@ def _outbound(service: Service, port: Port, subset: str, rule: Policy, view: Out
         **_connections(pool.tcp or kind.TCPSettings(), pool.http or kind.HTTPSettings(), _budget_known(rule, view)),
         outlier_detection=_outlier_detection(outlier) if outlier else None,
         healthy_panic_threshold=outlier.min_health_percent if outlier else 0,
-        tls=tls(rule.tls, http, view.system_ca),
+        tls=tls(rule.tls, http, view.system_ca, service.subject_alt_names),
         proxy_protocol=proxy_protocol(rule.proxy_protocol),
         origin=origin,
     )

@@ -16,22 +16,28 @@ HTTP2_ALPN = ("h2",)
 SYSTEM = "system"
 
 
-def tls(settings: kind.ClientTLSSettings | None, http: ir.UpstreamHttp, system_ca: str) -> ir.Tls | None:
-    """TLS to a cluster that is spoken to in `http`; None for plain text."""
+def tls(
+    settings: kind.ClientTLSSettings | None, http: ir.UpstreamHttp, system_ca: str, known_names: tuple[str, ...] = ()
+) -> ir.Tls | None:
+    """TLS to a cluster that is spoken to in `http`; None for plain text.
+
+    `known_names` are those that the service's ServiceEntry says of its certificates, for a rule that says none.
+    """
     if settings is None or settings.mode is kind.TLSmode.DISABLE:
         return None
     mutual = settings.mode is kind.TLSmode.MUTUAL
     verified = not settings.insecure_skip_verify
+    expected = settings.subject_alt_names or known_names
     by_request = http is not ir.UpstreamHttp.NONE and not settings.sni
     return ir.Tls(
         ca_file=_ca_file(settings, system_ca) if verified else "",
         crl_file=settings.ca_crl if verified else "",
         certificate_file=settings.client_certificate if mutual else "",
         key_file=settings.private_key if mutual else "",
-        alt_names=tuple(map(alt_name, settings.subject_alt_names)),
+        alt_names=tuple(map(alt_name, expected)) if verified else (),
         sni=settings.sni,
         auto_sni=by_request,
-        auto_san=by_request and verified and not settings.subject_alt_names,
+        auto_san=by_request and verified and not expected,
         alpn=HTTP2_ALPN if http is ir.UpstreamHttp.HTTP2 else (),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from galley.kinds import destination_rule as kind
@@ -46,6 +47,14 @@ def test_names_that_a_rule_says_take_the_place_of_the_host() -> None:
     assert (asked.sni, asked.auto_sni, asked.auto_san) == ("a.example", False, False)
     named = secured(subject_alt_names=("a.example",))
     assert (named.auto_sni, named.auto_san) == (True, False)
+
+
+def test_names_that_the_service_entry_says_hold_where_the_rule_says_none() -> None:
+    simple = ClientTLSSettings(mode=TLSmode.SIMPLE)
+    found = tls(simple, HTTP, SYSTEM, ("b.example",))
+    assert found == ir.Tls(ca_file=SYSTEM, auto_sni=True, alt_names=(ir.AltName(ir.AltNameKind.DNS, "b.example"),))
+    named = attrs.evolve(simple, subject_alt_names=("a.example",))
+    assert tls(named, HTTP, SYSTEM, ("b.example",)) == tls(named, HTTP, SYSTEM)
 
 
 @pytest.mark.parametrize(
