@@ -19,6 +19,7 @@ from galley.kinds.virtual_service import (
     StringMatch,
     VirtualService,
 )
+from tests.unit.galley.objects import validated
 
 Rule = ConfigObject[VirtualService]
 TO = (HTTPRouteDestination(Destination("web")),)
@@ -150,3 +151,12 @@ def test_what_is_left_out_is_told_with_the_object_to_blame() -> None:
     ]
     assert told(leaf()) == ["leaf: spec has no hosts and no virtual service delegates to it, so it routes nothing"]
     assert told(root(), leaf()) == []
+
+
+def test_delegates_cannot_go_round() -> None:
+    """One that delegates on is refused as it is read; a root that names itself is no delegate."""
+    on = validated("VirtualService", {"http": [{"delegate": {"name": "b"}}]}, "a")
+    assert ["cannot contain delegate" in each.message for each in on.problems] == [True]
+    itself = rule("root", HTTPRoute(delegate=Delegate("root")), hosts=("web",))
+    assert merged(itself) == ()
+    assert told(itself) == ["root: spec.http[0].delegate refers to delegate virtual service 'default/root', not found"]
