@@ -32,6 +32,33 @@ def test_grpc_calls_and_streams_keep_their_status_through_both_sidecars(shared: 
         caller.channel.close()
 
 
+METHODS = f"""
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: grpc-methods}}
+spec:
+  hosts: [grpc-methods]
+  http:
+  - match: [{{uri: {{exact: /{grpc_echo.SERVICE}/Say}}}}]
+    route: [{{destination: {{host: grpc-methods}}}}]
+  - match: [{{uri: {{prefix: /{grpc_echo.SERVICE}/}}}}]
+    fault: {{abort: {{grpcStatus: PERMISSION_DENIED, percentage: {{value: 100}}}}}}
+    route: [{{destination: {{host: grpc-methods}}}}]
+"""
+
+
+def test_a_grpc_call_is_routed_by_its_method(shared: Mesh, client: Sidecar) -> None:
+    """One method is let through, the others of the service are not."""
+    port = free_port()
+    shared.apply("grpc-methods.yaml", METHODS)
+    with grpc_echo.serving(port):
+        served_beside(shared, "grpc-methods", port, "grpc")
+        caller = grpc_echo.Client(client.outbound_port, host("grpc-methods"))
+        eventually(lambda: _says(caller), "the method that is let through answering")
+        assert caller.fail(grpc.StatusCode.NOT_FOUND).code() is grpc.StatusCode.PERMISSION_DENIED
+        caller.channel.close()
+
+
 def _says(caller: grpc_echo.Client) -> bool:
     try:
         return caller.say(b"hello") == b"hello"
