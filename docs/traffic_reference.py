@@ -109,6 +109,8 @@ def _state(marks: Mapping[type[Any], Any], *, worked: bool) -> str:
     refused: NotYet | None = marks.get(NotYet)
     if refused is not None and not refused.values:
         return "refused" + refused.reason
+    if Becomes in marks and marks[Becomes].refused:
+        return f"refused: {marks[Becomes].words}"
     parts = ["works" if worked else "read and checked"]
     if Deprecated in marks:
         parts.append(f"deprecated, use {marks[Deprecated].instead}")
@@ -122,8 +124,10 @@ def _state(marks: Mapping[type[Any], Any], *, worked: bool) -> str:
 
 def _becomes(marks: Mapping[type[Any], Any]) -> str:
     """A field that another replaced becomes what that one does."""
-    if Becomes in marks or Deprecated not in marks:
-        return str(marks[Becomes].words) if Becomes in marks else ""
+    if Becomes in marks:
+        return "" if marks[Becomes].refused else str(marks[Becomes].words)
+    if Deprecated not in marks:
+        return ""
     instead = str(marks[Deprecated].instead)
     return instead if instead.startswith("nothing") else f"as `{instead}`"
 

@@ -40,9 +40,13 @@ class Deprecated:
 
 @attrs.frozen
 class Becomes:
-    """What Envoy is told of the field, in Envoy's names: for docs/reference/traffic.md, and read by nothing else."""
+    """What Envoy is told of the field, in Envoy's names: for docs/reference/traffic.md, and read by nothing else.
+
+    `refused` is of a field that a check refuses, as Istio's own check does or for the reason in the words.
+    """
 
     words: str
+    refused: bool = False
 
 
 @attrs.frozen

@@ -279,7 +279,7 @@ class Delay:
     exponential_delay: Annotated[
         datetime.timedelta | None,
         OneOf("http_delay_type"),
-        Becomes("nothing: Envoy has no such fault, and it is refused"),
+        Becomes("Envoy has no such fault", refused=True),
     ] = None
     percentage: Annotated[Percent | None, Becomes("filter `fault`: `delay.percentage`")] = None
 
@@ -312,9 +312,7 @@ class Abort:
 
     http_status: Annotated[Int32 | None, OneOf("error_type"), Becomes("filter `fault`: `abort.http_status`")] = None
     grpc_status: Annotated[str | None, OneOf("error_type"), Becomes("filter `fault`: `abort.grpc_status`")] = None
-    http2_error: Annotated[
-        str | None, OneOf("error_type"), Becomes("nothing: Envoy has no such fault, and it is refused")
-    ] = None
+    http2_error: Annotated[str | None, OneOf("error_type"), Becomes("Envoy has no such fault", refused=True)] = None
     percentage: Annotated[Percent | None, Becomes("filter `fault`: `abort.percentage`")] = None
 
 
