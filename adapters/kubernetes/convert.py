@@ -72,6 +72,7 @@ def service(
         external=bool(found.external_name),
         addresses=found.cluster_ips,
         export_to=found.export_to,
+        name=found.key[1],
     )
     return made, tuple(problems)
 

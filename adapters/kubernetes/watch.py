@@ -29,6 +29,9 @@ _EVERYWHERE = ("",)
 class KubernetesPlatform:
     """Watches an API server. ValueError for an option that can't be carried out; connects to nothing yet."""
 
+    judges_losses = True
+    """By listings: a second one has to say the same."""
+
     def __init__(self, options: KubernetesOptions, name: str = "kubernetes") -> None:
         if not _DOMAIN.fullmatch(options.domain):
             raise ValueError(f"domain is {options.domain!r}: write a DNS name such as cluster.local")

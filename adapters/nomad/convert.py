@@ -50,7 +50,7 @@ def service_key(name: ServiceName) -> ServiceKey:
 def services(name: ServiceName, instances: Sequence[Instance]) -> tuple[tuple[Service, ...], tuple[Problem, ...]]:
     """The service that instances of one name make up, of all regions; none if there are none."""
     origin = f"nomad {name[0]}/{name[1]}"
-    made, problems = services_of(instances, lambda _: service_key(name), origin)
+    made, problems = services_of(instances, lambda _: service_key(name), origin, name[1])
     if made and not all(_HOST_LABEL.fullmatch(part) for part in name):
         return (), (*problems, Problem(origin, "the name can't be a host's", "use letters, digits and dashes"))
     return made, problems
