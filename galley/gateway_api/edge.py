@@ -15,10 +15,10 @@ from galley.checks.gateway_api.gateway import CERTIFICATE, CLIENT_CAS, MUTUAL, P
 from galley.config import ConfigObject, ObjectKey
 from galley.gateway_api.backends import MISSING, Backends
 from galley.gateway_api.entrance import DEFAULT_PORTS, Entrance
-from galley.gateway_api.grpc_rules import grpc_rules
-from galley.gateway_api.http_rules import http_rules, takes_traffic
+from galley.gateway_api.http_rules import takes_traffic
 from galley.gateway_api.listeners import Attachment, OurListener
-from galley.gateway_api.ranking import Ranked, age, in_order
+from galley.gateway_api.ranking import age, in_order
+from galley.gateway_api.rules import Rules
 from galley.hostnames import ANY_HOST
 from galley.kinds import gateway as istio_gateway
 from galley.kinds import virtual_service as istio
@@ -28,14 +28,14 @@ from galley.kinds.gateway_api.tls_route import TLSRoute
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 """The label by which routers say which Gateway they are, as pods do that Istio deploys."""
 NOT_FOUND = 404
-Rules = Mapping[ObjectKey, Backends]
+Resolved = Mapping[ObjectKey, Backends]
 """What the references of each route resolved to."""
 Gateway = ConfigObject[istio_gateway.Gateway]
 VirtualService = ConfigObject[istio.VirtualService]
 
 
 def edge(
-    listeners: Iterable[OurListener], attachments: Iterable[Attachment], resolved: Rules
+    listeners: Iterable[OurListener], attachments: Iterable[Attachment], resolved: Resolved, rules: Rules
 ) -> Iterator[Gateway | VirtualService]:
     """Everything for routers."""
     by_listener: defaultdict[int, list[Attachment]] = defaultdict(list)
@@ -45,7 +45,7 @@ def edge(
         attached = sorted(by_listener[id(listener)], key=lambda each: age(each.route))
         if listener.spec.protocol != "TLS":
             yield _gateway(listener, listener.name, (listener.hostname,))
-            yield from _http(listener, attached, resolved)
+            yield from _http(listener, attached, resolved, rules)
         elif _passes_on(listener):
             yield _gateway(listener, listener.name, (listener.hostname,))
             yield from (_passed_on(each, resolved) for each in attached)
@@ -82,7 +82,9 @@ def _tls(tls: ListenerTLS) -> istio_gateway.ServerTLSSettings:
     )
 
 
-def _http(listener: OurListener, attached: Iterable[Attachment], resolved: Rules) -> Iterator[VirtualService]:
+def _http(
+    listener: OurListener, attached: Iterable[Attachment], resolved: Resolved, rules: Rules
+) -> Iterator[VirtualService]:
     """By host. The listener's own is always there, so that its requests don't go to one that takes more hosts."""
     by_host: defaultdict[str, list[ConfigObject[Any]]] = defaultdict(list)
     for each in attached:
@@ -91,26 +93,21 @@ def _http(listener: OurListener, attached: Iterable[Attachment], resolved: Rules
     scheme = listener.spec.protocol.lower()
     entrance = Entrance(scheme, 0 if listener.spec.port == DEFAULT_PORTS[scheme] else listener.spec.port)
     for host, routes in by_host.items():
-        ranked = (rule for route in routes for rule in rules(route, resolved[route.key], entrance))
+        ranked = (rule for route in routes for rule in rules.of(route, resolved[route.key], entrance))
         yield _virtual_service(listener, listener.name, (host,), http=in_order(ranked))
     if listener.hostname not in (ANY_HOST, *by_host):
         nothing = istio.HTTPRoute(direct_response=istio.HTTPDirectResponse(NOT_FOUND), origin=str(listener.gateway))
         yield _virtual_service(listener, listener.name, (listener.hostname,), http=(nothing,))
 
 
-def rules(route: ConfigObject[Any], backends: Backends, entrance: Entrance) -> Iterator[Ranked]:
-    """Of an HTTPRoute or a GRPCRoute."""
-    return http_rules(route, backends, entrance) if route.kind == "HTTPRoute" else grpc_rules(route, backends)
-
-
-def _passed_on(each: Attachment, resolved: Rules) -> VirtualService:
+def _passed_on(each: Attachment, resolved: Resolved) -> VirtualService:
     match = istio.TLSMatchAttributes(sni_hosts=each.hosts)
     route = istio.TLSRoute((match,), _destinations(each.route, resolved))
     return _virtual_service(each.listener, each.listener.name, each.hosts, each.route, tls=(route,))
 
 
 def _ended(
-    listener: OurListener, attached: Iterable[Attachment], resolved: Rules
+    listener: OurListener, attached: Iterable[Attachment], resolved: Resolved
 ) -> Iterator[Gateway | VirtualService]:
     """Of two routes for one host the older has it."""
     taken: set[str] = set()
@@ -124,7 +121,7 @@ def _ended(
             yield _virtual_service(listener, name, hosts, each.route, tcp=tcp)
 
 
-def _destinations(route: ConfigObject[TLSRoute], resolved: Rules) -> tuple[istio.RouteDestination, ...]:
+def _destinations(route: ConfigObject[TLSRoute], resolved: Resolved) -> tuple[istio.RouteDestination, ...]:
     """Where all have a share of nothing, connections fail as they do where there is no such service."""
     (rule,) = route.spec.rules
     if not takes_traffic(rule.backend_refs):

@@ -15,9 +15,10 @@ import attrs
 
 from galley.config import ConfigObject
 from galley.gateway_api.backends import Backends
-from galley.gateway_api.edge import Rules, rules
+from galley.gateway_api.edge import Resolved
 from galley.gateway_api.entrance import Entrance
 from galley.gateway_api.ranking import Ranked, in_order
+from galley.gateway_api.rules import Rules
 from galley.gateway_api.services import KnownService, Services
 from galley.gateway_api.status import ACCEPTED, Condition, accepted
 from galley.kinds import virtual_service as istio
@@ -72,13 +73,15 @@ def attach_to_service(
     return MeshAttachment(route, service, parent.port), accepted()
 
 
-def mesh(attachments: Iterable[MeshAttachment], resolved: Rules) -> Iterator[ConfigObject[istio.VirtualService]]:
+def mesh(
+    attachments: Iterable[MeshAttachment], resolved: Resolved, rules: Rules
+) -> Iterator[ConfigObject[istio.VirtualService]]:
     """Everything for sidecars and gRPC clients."""
     found: defaultdict[tuple[KnownService, str], list[MeshAttachment]] = defaultdict(list)
     for each in attachments:
         found[each.service, each.route.namespace].append(each)
     for (service, namespace), attached in sorted(found.items(), key=lambda item: (item[0][0].host, item[0][1])):
-        ranked = [rule for each in attached for rule in _of_port(each, resolved[each.route.key])]
+        ranked = [rule for each in attached for rule in _of_port(each, resolved[each.route.key], rules)]
         export_to = () if namespace == service.namespace else (namespace,)
         spec = istio.VirtualService(
             hosts=(service.host,), http=(*in_order(ranked), *_untouched(service, attached)), export_to=export_to
@@ -87,8 +90,8 @@ def mesh(attachments: Iterable[MeshAttachment], resolved: Rules) -> Iterator[Con
         yield ConfigObject("VirtualService", namespace, f"{service.host}~routes", spec, origin)
 
 
-def _of_port(each: MeshAttachment, backends: Backends) -> Iterator[Ranked]:
-    for ranked in rules(each.route, backends, Entrance()):
+def _of_port(each: MeshAttachment, backends: Backends, rules: Rules) -> Iterator[Ranked]:
+    for ranked in rules.of(each.route, backends, Entrance()):
         (match,) = ranked.rule.match
         yield attrs.evolve(ranked, rule=attrs.evolve(ranked.rule, match=(attrs.evolve(match, port=each.port),)))
 

@@ -16,6 +16,7 @@ from galley.gateway_api.backends import resolve
 from galley.gateway_api.edge import edge
 from galley.gateway_api.listeners import Attachment, attach, gateway_statuses, our_listeners
 from galley.gateway_api.mesh import MeshAttachment, attach_to_service, mesh, rivals
+from galley.gateway_api.rules import Rules
 from galley.gateway_api.services import KnownService, Services
 from galley.gateway_api.status import Status
 from galley.kinds import gateway as istio_gateway
@@ -32,6 +33,7 @@ class Translation:
     gateways: tuple[ConfigObject[istio_gateway.Gateway], ...] = ()
     virtual_services: tuple[ConfigObject[VirtualService], ...] = ()
     statuses: tuple[Status, ...] = ()
+    rules: Rules = attrs.field(factory=Rules, repr=False)
 
 
 NOTHING = Translation()
@@ -62,14 +64,16 @@ def translate(config: Config, known: Iterable[KnownService], before: Translation
             backends = resolved[route.key]
             place = f"spec.parentRefs[{index}] {_named(parent, route.namespace)}"
             statuses.append(Status(route, place, (condition, *(backends.failures or (backends.condition,)))))
-    of_edge = tuple(edge((each for found in listeners.values() for each in found), _once(at_edge), resolved))
+    rules = Rules(before.rules)
+    of_edge = tuple(edge((each for found in listeners.values() for each in found), _once(at_edge), resolved, rules))
     return Translation(
         gateways=_kept((each for each in of_edge if isinstance(each.spec, istio_gateway.Gateway)), before.gateways),
         virtual_services=_kept(
-            (*(each for each in of_edge if isinstance(each.spec, VirtualService)), *mesh(in_mesh, resolved)),
+            (*(each for each in of_edge if isinstance(each.spec, VirtualService)), *mesh(in_mesh, resolved, rules)),
             before.virtual_services,
         ),
         statuses=(*gateway_statuses(config, listeners, at_edge), *statuses),
+        rules=rules,
     )
 
 

@@ -174,3 +174,12 @@ def test_what_comes_out_as_before_is_the_same_object() -> None:
     assert len(more.virtual_services) == 3
     assert [each in first.virtual_services for each in more.virtual_services].count(True) == 2
     assert more.gateways == first.gateways
+
+
+def test_a_service_that_comes_changes_the_rules_that_lead_there() -> None:
+    objects = Config.of((gateway(), route()))
+    first = translate(objects, ())
+    second = translate(objects, (WEB,), first)
+    (before,), (after,) = rules(first), rules(second)
+    assert before.route[0].destination != after.route[0].destination
+    assert translate(objects, (WEB,), second).virtual_services == second.virtual_services
