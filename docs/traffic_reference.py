@@ -171,7 +171,7 @@ def _bare(annotation: Any) -> Any:
 
 
 def _default(value: Any) -> str:
-    if value in (None, (), "", attrs.NOTHING):
+    if value in (None, "", attrs.NOTHING) or isinstance(value, tuple) or attrs.has(type(value)):
         return ""
     return f"`{value.name if isinstance(value, enum.Enum) else value}`"
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import attrs
 
 from galley.kinds.gateway_api.references import BackendObjectReference, PortNumber
-from galley.schema import Between, NotYet
+from galley.schema import Becomes, Between, NotYet
 
 Count = Annotated[int, Between(0, 2**31 - 1)]
 
@@ -45,9 +45,12 @@ class HTTPHeader:
 class HeaderModifier:
     """Changes to headers: `set` overwrites, `add` appends. Of one name given twice the first counts."""
 
-    set: tuple[HTTPHeader, ...] = ()
-    add: tuple[HTTPHeader, ...] = ()
-    remove: tuple[str, ...] = ()
+    set: Annotated[
+        tuple[HTTPHeader, ...],
+        Becomes("`request_headers_to_add` or `response_headers_to_add`, `OVERWRITE_IF_EXISTS_OR_ADD`"),
+    ] = ()
+    add: Annotated[tuple[HTTPHeader, ...], Becomes("the same, `APPEND_IF_EXISTS_OR_ADD`")] = ()
+    remove: Annotated[tuple[str, ...], Becomes("`request_headers_to_remove` or `response_headers_to_remove`")] = ()
 
 
 @attrs.frozen
@@ -62,9 +65,9 @@ class Fraction:
 class RequestMirror:
     """Copies of requests go to `backendRef`, their answers are dropped; of all requests where no share is said."""
 
-    backend_ref: BackendObjectReference | None = None
-    percent: Annotated[int | None, Between(0, 100)] = None
-    fraction: Fraction | None = None
+    backend_ref: Annotated[BackendObjectReference | None, Becomes("`request_mirror_policies.cluster`")] = None
+    percent: Annotated[int | None, Between(0, 100), Becomes("`request_mirror_policies.runtime_fraction`")] = None
+    fraction: Annotated[Fraction | None, Becomes("`request_mirror_policies.runtime_fraction`, of a million")] = None
 
 
 @attrs.frozen
@@ -72,26 +75,28 @@ class PathModifier:
     """The path as a whole, or the elements that the rule's prefix matched."""
 
     type: PathModifierType | None = None
-    replace_full_path: str | None = None
-    replace_prefix_match: str | None = None
+    replace_full_path: Annotated[str | None, Becomes("`path_redirect`, or `regex_rewrite` of the whole path")] = None
+    replace_prefix_match: Annotated[
+        str | None, Becomes("`prefix_rewrite`; two routes where the prefix is taken away")
+    ] = None
 
 
 @attrs.frozen
 class RequestRedirect:
     """An answer that sends the client elsewhere; what is not said stays as the request has it."""
 
-    scheme: str = ""
-    hostname: str = ""
+    scheme: Annotated[str, Becomes("`scheme_redirect`")] = ""
+    hostname: Annotated[str, Becomes("`host_redirect`")] = ""
     path: PathModifier | None = None
-    port: PortNumber = 0
-    status_code: Count = 302
+    port: Annotated[PortNumber, Becomes("`port_redirect`; the listener's where neither it nor a scheme is said")] = 0
+    status_code: Annotated[Count, Becomes("`redirect.response_code`")] = 302
 
 
 @attrs.frozen
 class URLRewrite:
     """Changes to host and path before the request is forwarded."""
 
-    hostname: str = ""
+    hostname: Annotated[str, Becomes("`host_rewrite_literal`")] = ""
     path: PathModifier | None = None
 
 
@@ -99,12 +104,12 @@ class URLRewrite:
 class CORS:
     """Cross-origin rules that the proxy answers by."""
 
-    allow_origins: tuple[str, ...] = ()
-    allow_credentials: bool = False
-    allow_methods: tuple[str, ...] = ()
-    allow_headers: tuple[str, ...] = ()
-    expose_headers: tuple[str, ...] = ()
-    max_age: Annotated[int, Between(1, 2**31 - 1)] = 5
+    allow_origins: Annotated[tuple[str, ...], Becomes("`CorsPolicy.allow_origin_string_match`")] = ()
+    allow_credentials: Annotated[bool, Becomes("`allow_credentials`")] = False
+    allow_methods: Annotated[tuple[str, ...], Becomes("`allow_methods`")] = ()
+    allow_headers: Annotated[tuple[str, ...], Becomes("`allow_headers`")] = ()
+    expose_headers: Annotated[tuple[str, ...], Becomes("`expose_headers`")] = ()
+    max_age: Annotated[int, Between(1, 2**31 - 1), Becomes("`max_age`")] = 5
 
 
 _NO_EXTENSIONS = NotYet((FilterType.ExtensionRef,), "there are no filters of our own")

@@ -9,7 +9,7 @@ import attrs
 
 from galley.kinds.gateway_api import GATEWAY_API
 from galley.kinds.gateway_api.references import PortNumber
-from galley.schema import NotYet
+from galley.schema import Becomes, NotYet
 
 StringMap = tuple[tuple[str, str], ...]
 
@@ -93,30 +93,32 @@ class AllowedRoutes:
 class ListenerTLS:
     """How TLS is ended or passed on. `options` name files of the router's host."""
 
-    mode: TLSMode = TLSMode.Terminate
+    mode: Annotated[TLSMode, Becomes("whether the chain has a `transport_socket`")] = TLSMode.Terminate
     certificate_refs: Annotated[tuple[str, ...], _NO_SECRETS] = ()
     frontend_validation: Annotated[str | None, _NO_CLIENT_CAS] = None
-    options: StringMap = ()
+    options: Annotated[
+        StringMap, Becomes("`tls_certificates`, `validation_context`, `require_client_certificate`")
+    ] = ()
 
 
 @attrs.frozen
 class Listener:
     """A port, the hosts that it is for (all, where it names none), and the routes that may attach."""
 
-    name: str = ""
-    hostname: str = ""
-    port: PortNumber = 0
-    protocol: str = ""
-    tls: ListenerTLS | None = None
-    allowed_routes: AllowedRoutes = AllowedRoutes()
+    name: Annotated[str, Becomes("behind the Gateway's name in `stat_prefix` and in `https.…` route names")] = ""
+    hostname: Annotated[str, Becomes("`domains`, or `filter_chain_match.server_names`")] = ""
+    port: Annotated[PortNumber, Becomes("`Listener.address`, and the name of the route configuration")] = 0
+    protocol: Annotated[str, Becomes("`HttpConnectionManager`, or `TcpProxy` by server name")] = ""
+    tls: Annotated[ListenerTLS | None, Becomes("`DownstreamTlsContext`; none where TLS is passed on")] = None
+    allowed_routes: Annotated[AllowedRoutes, Becomes("nothing: which routes attach")] = AllowedRoutes()
 
 
 @attrs.frozen
 class Gateway:
     """Listeners of the routers of the Gateway's namespace that are labelled with its name."""
 
-    gateway_class_name: str = ""
-    listeners: tuple[Listener, ...] = ()
+    gateway_class_name: Annotated[str, Becomes("nothing: whether the Gateway is ours")] = ""
+    listeners: Annotated[tuple[Listener, ...], Becomes("`Listener`; servers of a port share one")] = ()
     addresses: Annotated[tuple[str, ...], _NOT_DEPLOYED] = ()
     infrastructure: Annotated[StringMap, _NOT_DEPLOYED] = ()
     allowed_listeners: Annotated[str | None, NotYet(why="ListenerSet is not read; write the listeners here")] = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import attrs
 
-from galley.schema import NotYet
+from galley.schema import Becomes, NotYet
 
 
 @attrs.frozen
@@ -23,8 +23,8 @@ class ParametersReference:
 class GatewayClass:
     """Gateways of the class are ours where `controllerName` is one of ours."""
 
-    controller_name: str = ""
+    controller_name: Annotated[str, Becomes("nothing: whether Gateways of the class are ours")] = ""
     parameters_ref: Annotated[ParametersReference | None, NotYet(why="no gateway is deployed that it could shape")] = (
         None
     )
-    description: str = ""
+    description: Annotated[str, Becomes("nothing: for people")] = ""

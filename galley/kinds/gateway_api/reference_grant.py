@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import attrs
+
+from galley.schema import Becomes
 
 
 @attrs.frozen
@@ -27,5 +31,5 @@ class GrantTo:
 class ReferenceGrant:
     """Any of `from` may refer to any of `to`."""
 
-    from_: tuple[GrantFrom, ...] = ()
-    to: tuple[GrantTo, ...] = ()
+    from_: Annotated[tuple[GrantFrom, ...], Becomes("nothing: which references are followed")] = ()
+    to: Annotated[tuple[GrantTo, ...], Becomes("nothing: which references are followed")] = ()

@@ -10,7 +10,7 @@ from typing import Annotated
 import attrs
 
 from galley.kinds.gateway_api import CORE, GATEWAY_API
-from galley.schema import Between
+from galley.schema import Becomes, Between
 
 PortNumber = Annotated[int, Between(1, 65535)]
 """0 where none is given."""
@@ -23,9 +23,9 @@ class ParentReference:
     group: str = GATEWAY_API
     kind: str = "Gateway"
     namespace: str = ""
-    name: str = ""
-    section_name: str = ""
-    port: PortNumber = 0
+    name: Annotated[str, Becomes("the listener, or the service's virtual host, that has the routes")] = ""
+    section_name: Annotated[str, Becomes("the virtual hosts of that listener alone")] = ""
+    port: Annotated[PortNumber, Becomes("the virtual hosts of that port alone")] = 0
 
 
 @attrs.frozen
@@ -34,13 +34,15 @@ class BackendObjectReference:
 
     group: str = CORE
     kind: str = "Service"
-    name: str = ""
+    name: Annotated[
+        str, Becomes("`cluster` of the service; `outbound|PORT||not-resolved.gateway-api.invalid` where there is none")
+    ] = ""
     namespace: str = ""
-    port: PortNumber = 0
+    port: Annotated[PortNumber, Becomes("the port in the name of the cluster")] = 0
 
 
 @attrs.frozen
 class BackendReference(BackendObjectReference):
     """One of several, and its share beside the others'; 0 gets nothing."""
 
-    weight: Annotated[int, Between(0, 1_000_000)] = 1
+    weight: Annotated[int, Between(0, 1_000_000), Becomes("`weighted_clusters.clusters.weight`; 0 is left out")] = 1
