@@ -1,0 +1,117 @@
+"""Envoy's external authorization: a request's attributes, and a verdict as Envoy's answer.
+
+envoy/service/auth/v3/external_auth.proto. The path is what Envoy routes by (normalized before any filter), and the host
+is compared without case, so rules see one form of both. A header operation that the protocol cannot carry (taking a
+header off the answer) is Pilot's to print; `REMOVE` of response headers is therefore left out here.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from envoy_data_plane.envoy.service.auth import v3 as auth
+from google.protobuf.message import DecodeError
+
+from galley.kinds.mixer import HeaderOperation
+from mixer.attributes import Value
+from mixer.dispatch import Dispatcher
+from mixer.faces import jwt, peers
+from mixer.faces.mixer_api import Enrich
+from mixer.http2.server import Call, RpcError
+from mixer.result import HeaderEdit, Verdict
+from mixer.status import Code, http_status
+from pilot.envoy import codec
+
+PATH = "/envoy.service.auth.v3.Authorization/Check"
+CheckRequest = codec.message(auth.CheckRequest)
+CheckResponse = codec.message(auth.CheckResponse)
+_PASSED = CheckResponse(status={"code": 0}, ok_response={}).SerializeToString()
+
+
+class ExtAuthz:
+    """`enrich` is called once for each request, before the rules see it."""
+
+    def __init__(self, dispatcher: Dispatcher, enrich: Enrich | None = None) -> None:
+        self._dispatcher = dispatcher
+        self._enrich = enrich
+
+    async def check(self, body: bytes, call: Call) -> bytes:
+        """CheckRequest to CheckResponse. Raises RpcError for what is no request."""
+        try:
+            request = CheckRequest.FromString(body)
+        except DecodeError as error:
+            raise RpcError(Code.INVALID_ARGUMENT, f"no envoy.service.auth.v3.CheckRequest: {error}") from error
+        bag = attributes(request, peers.told_by_pilot(call.metadata.get(peers.METADATA, "")))
+        if self._enrich is not None:
+            self._enrich(bag)
+        return response(await self._dispatcher.check(bag))
+
+
+def attributes(request: Any, told: Mapping[str, str]) -> dict[str, Value]:
+    """The bag of an ext_authz CheckRequest; `told` by Pilot stands below it."""
+    asked = request.attributes
+    bag: dict[str, Value] = dict(told)
+    peers.add_address(bag, "source", asked.source.address)
+    peers.add_address(bag, "destination", asked.destination.address)
+    peers.add_identity(bag, "source", asked.source.principal)
+    peers.add_identity(bag, "destination", asked.destination.principal)
+    bag.setdefault("connection.mtls", False)
+    if asked.tls_session.sni:
+        bag["connection.requested_server_name"] = asked.tls_session.sni
+    bag["request.time"] = bag["context.time"] = asked.request.time.ToDatetime(tzinfo=datetime.UTC)
+    http = asked.request.http
+    if http.method:
+        headers = dict(http.headers)
+        peers.add_headers(bag, headers)
+        peers.add_path(bag, http.path)
+        bag["request.method"] = http.method
+        bag["request.host"] = http.host.lower()
+        bag["request.scheme"] = http.scheme
+        bag["context.protocol"] = peers.protocol_of(headers)
+        if http.size >= 0:
+            bag["request.size"] = http.size
+    else:
+        bag["context.protocol"] = "tcp"
+    jwt.add_claims(bag, asked.metadata_context.filter_metadata)
+    return bag
+
+
+def response(verdict: Verdict) -> bytes:
+    """Envoy's answer: the request passes with its header operations, or the caller gets the refusal."""
+    directive = verdict.directive
+    if verdict.status.ok and not directive.direct_response_code:
+        if not directive.request_headers and not directive.response_headers:
+            passed: bytes = _PASSED
+            return passed
+        passing = {
+            "headers": _options(directive.request_headers),
+            "response_headers_to_add": _options(directive.response_headers),
+            "headers_to_remove": [
+                edit.name for edit in directive.request_headers if edit.operation is HeaderOperation.REMOVE
+            ],
+        }
+        answer = CheckResponse(status={"code": 0}, ok_response=passing)
+    else:
+        code = directive.direct_response_code or http_status(verdict.status.code)
+        body = directive.direct_response_body if directive.direct_response_code else verdict.status.message
+        status = {"code": verdict.status.code or Code.PERMISSION_DENIED, "message": verdict.status.message}
+        refusal = {"status": {"code": code}, "body": body, "headers": _options(directive.response_headers)}
+        answer = CheckResponse(status=status, denied_response=refusal)
+    told: bytes = answer.SerializeToString()
+    return told
+
+
+def _options(edits: tuple[HeaderEdit, ...]) -> list[dict[str, Any]]:
+    return [
+        {"header": {"key": edit.name, "value": edit.value}, "append_action": _ACTIONS[edit.operation]}
+        for edit in edits
+        if edit.operation in _ACTIONS
+    ]
+
+
+_ACTIONS = {
+    HeaderOperation.REPLACE: "OVERWRITE_IF_EXISTS_OR_ADD",
+    HeaderOperation.APPEND: "APPEND_IF_EXISTS_OR_ADD",
+}
