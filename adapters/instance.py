@@ -29,6 +29,8 @@ class Instance:
     namespace: str = DEFAULT_NAMESPACE
     mesh_port: int = DEFAULT_MESH_PORT
     protocol: str = ""
+    addresses: tuple[str, ...] = ()
+    """Virtual addresses that its registry gave to its service."""
 
 
 def meta_port(meta: Mapping[str, str], key: str, where: str, faults: list[Problem]) -> int:
@@ -73,7 +75,8 @@ def services_of(
         port, faults = one_port(members, origin)
         problems += faults
         endpoints = tuple(attrs.evolve(m.endpoint, ports=((port.name, m.port),)) for m in members)
-        made.append(Service(key(namespace), (port,), endpoints, origin=origin, name=name))
+        addresses = tuple(sorted({address for member in members for address in member.addresses}))
+        made.append(Service(key(namespace), (port,), endpoints, origin=origin, name=name, addresses=addresses))
     return tuple(made), tuple(problems)
 
 

@@ -75,6 +75,15 @@ class Resolved:
 Event = Upsert | Delete | Synced | Stale | Fresh | Problem | Resolved
 
 
+@attrs.frozen
+class Announcement:
+    """Where this control plane answers, for platforms that register it: see `Platform`."""
+
+    address: str
+    xds_port: int
+    http_port: int
+
+
 class Platform(Protocol):
     """One place where services live. `watch` runs in a thread of its own; nothing here knows of proxies.
 
@@ -87,6 +96,9 @@ class Platform(Protocol):
 
     A platform that keeps to that rule by itself, since it knows how often an answer was repeated, says so by a class
     attribute `judges_losses = True`; for others `adapters.screen` holds what vanishes all at once.
+
+    A platform that can register the control plane itself has a method `announce(Announcement)`, called once when it
+    listens, in the event loop: it must not block.
 
     `close` may be called from any thread, more than once; `watch` then ends within two seconds. A closed platform is
     not watched again.

@@ -18,7 +18,7 @@ from datetime import datetime
 import attrs
 
 from adapters.merge import PlatformStatus
-from adapters.platform import Platform
+from adapters.platform import Announcement, Platform
 from adapters.platform import Problem as PlatformProblem
 from adapters.settings import Arrangement
 from galley import analyze, process
@@ -89,6 +89,10 @@ class ControlPlane:
         self._analyzed: tuple[Config, Mapping[str, Spoken]] | None = None
         self._warnings: tuple[Problem, ...] = ()
         self._gateway_api: tuple[Problem, ...] = ()
+
+    def announce(self, announcement: Announcement) -> None:
+        """Where the control plane listens, for platforms that register it."""
+        self._platforms.announce(announcement)
 
     def start(self) -> None:
         """Starts watching; `ready` is set once every platform and source has told all it has."""

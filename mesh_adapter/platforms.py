@@ -15,7 +15,7 @@ from datetime import datetime
 import attrs
 
 from adapters.merge import Merger, PlatformStatus
-from adapters.platform import Event, Platform, Problem, Stale
+from adapters.platform import Announcement, Event, Platform, Problem, Stale
 from adapters.screen import Limits, Screen
 from adapters.settings import Arrangement
 from mesh_adapter.feed import Feed
@@ -63,12 +63,24 @@ class Platforms:
         self._merger = Merger(tuple(opened), arrangement)
         self._watched = {name: self._prepared(name, each) for name, each in opened.items()}
         self._started = False
+        self._announcement: Announcement | None = None
 
     def start(self) -> None:
         """Begin to watch."""
         self._started = True
         for watched in self._watched.values():
             self._watch(watched)
+
+    def announce(self, announcement: Announcement) -> None:
+        """Where this control plane listens: for the platforms that register it, also those that come later."""
+        self._announcement = announcement
+        for watched in self._watched.values():
+            self._announce(watched)
+
+    def _announce(self, watched: _Watched) -> None:
+        announce = getattr(watched.opened.platform, "announce", None)
+        if announce is not None and self._announcement is not None:
+            announce(self._announcement)
 
     def feeds(self) -> tuple[Feed[Event], ...]:
         return tuple(watched.feed for watched in self._watched.values() if watched.feed)
@@ -122,6 +134,7 @@ class Platforms:
             self._apply(name, watched, watched.screen.limit(self._limits(name, opened), self._timer()))
         if self._started:
             self._watch(watched)
+        self._announce(watched)
         return watched
 
     def _prepared(self, name: str, opened: Opened) -> _Watched:

@@ -7,6 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
+pytest.register_assert_rewrite("adapters.testing")  # so that asserts of the suite that ships explain themselves
 pytest_plugins = ["tests.servers.fixtures"]
 
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)

@@ -7,6 +7,7 @@ live in several datacenters: a body becomes instances, the instances of all data
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,9 +17,11 @@ from adapters.instance import DEFAULT_MESH_PORT, DEFAULT_NAMESPACE, Instance, me
 from adapters.platform import Problem
 from pilot.model.service import Endpoint, Health, Locality, Service, ServiceKey
 
+CONNECT_PROXY = "connect-proxy"
 OWN_SERVICE = "consul"
 """The service under which Consul's servers list themselves."""
 
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LOCAL = ("lan_ipv4", "lan", "lan_ipv6")
 _REMOTE = ("wan", "wan_ipv4", "wan_ipv6")
 
@@ -48,13 +51,53 @@ class Reading:
     index: int = 0
 
 
+@attrs.frozen
+class Selection:
+    """Which registrations count, and what names their namespace: `meta:KEY`, `tag:KEY` or `name:SEPARATOR`."""
+
+    namespace: str = "meta:namespace"
+    native: bool = True
+    proxies: bool = False
+
+    @classmethod
+    def checked(cls, namespace: str, native: bool, proxies: bool) -> Selection:
+        """ValueError if `namespace` is none of the three."""
+        how, _, key = namespace.partition(":")
+        if how not in ("meta", "tag", "name") or not key:
+            raise ValueError(f"namespace is {namespace!r}: write meta:KEY, tag:KEY or name:SEPARATOR")
+        return cls(namespace, native, proxies)
+
+    def takes(self, name: str, service: Json) -> bool:
+        """Whether a registration is an instance: Consul itself, gateways, and what was chosen out are not."""
+        kind = service.get("Kind") or ""
+        if name == OWN_SERVICE or (kind and not (kind == CONNECT_PROXY and self.proxies)):
+            return False
+        return self.native or not (service.get("Connect") or {}).get("Native")
+
+    def namespace_of(self, name: str, tags: Iterable[str], meta: Mapping[str, str]) -> str:
+        """What names the namespace says; empty if it says nothing."""
+        how, _, key = self.namespace.partition(":")
+        if how == "name":
+            before, found, _ = name.partition(key)
+            return before if found else ""
+        return str(meta.get(key) or "") if how == "meta" else dict(tag_labels(tags, {})).get(key, "")
+
+
 def read_service(
-    name: str, body: bytes, *, local: bool, warning: bool, platform: str, index: int | None = None
+    name: str,
+    body: bytes,
+    *,
+    local: bool,
+    warning: bool,
+    platform: str,
+    index: int | None = None,
+    selection: Selection = Selection(),
+    priority: int = 0,
 ) -> Reading:
     """The instances in an answer of /v1/health/service/NAME. UnreadableError if it is no such answer.
 
     `local`: whether they live in the agent's own datacenter (else their WAN addresses count). `warning`: whether an
-    instance with a check in warning takes traffic.
+    instance with a check in warning takes traffic. `priority` is that of their datacenter.
     """
     instances: list[Instance] = []
     versions: dict[InstanceKey, int] = {}
@@ -64,9 +107,12 @@ def read_service(
             node, service = entry["Node"], entry["Service"]
             key = (str(node["Node"]), str(service["ID"]))
             versions[key] = int(service.get("ModifyIndex") or 0)
-            if service.get("Kind") or name == OWN_SERVICE:
+            if not selection.takes(name, service):
                 continue
             instance, faults = _instance(entry, name, local, warning, platform)
+            if instance is not None:
+                instance, fault = _placed(instance, name, service, selection, priority)
+                faults += fault
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             where = f"consul {name} ({_spot(entry)})"
             problems.append(Problem(where, f"not an instance: {fault!r}", "look at what registered it"))
@@ -136,8 +182,24 @@ def _instance(
         service_account=meta.get("service-account") or name,
         platform=platform,
     )
-    namespace = meta.get("namespace") or DEFAULT_NAMESPACE
-    return Instance(endpoint, port, namespace, mesh_port, meta.get("protocol") or ""), tuple(faults)
+    virtual = (service.get("TaggedAddresses") or {}).get("consul-virtual") or {}
+    addresses = (str(virtual["Address"]),) if local and virtual.get("Address") else ()
+    found = Instance(endpoint, port, DEFAULT_NAMESPACE, mesh_port, meta.get("protocol") or "", addresses)
+    return found, tuple(faults)
+
+
+def _placed(
+    instance: Instance, name: str, service: Json, selection: Selection, priority: int
+) -> tuple[Instance, tuple[Problem, ...]]:
+    """The instance in its namespace, and with its datacenter's priority."""
+    said = selection.namespace_of(name, service.get("Tags") or (), service.get("Meta") or {})
+    faults: tuple[Problem, ...] = ()
+    if said and not _NAMESPACE.fullmatch(said):
+        where = f"consul {name} ({instance.endpoint.instance}) namespace"
+        mend = "use small letters, digits and dashes; at most 63"
+        faults, said = (Problem(where, f"{said[:80]!r} is no namespace: it is in {DEFAULT_NAMESPACE}", mend),), ""
+    endpoint = attrs.evolve(instance.endpoint, priority=priority) if priority else instance.endpoint
+    return attrs.evolve(instance, endpoint=endpoint, namespace=said or DEFAULT_NAMESPACE), faults
 
 
 def _address(node: Json, service: Json, local: bool) -> tuple[str, int]:

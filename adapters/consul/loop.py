@@ -83,10 +83,10 @@ class Loop:
 
     def _begin(self) -> None:
         chosen = self._settings.datacenters
-        if chosen is None:
+        if chosen is None and not self._settings.failover:
             self._add_site(OWN, local=True)
         else:
-            self._lister = DatacenterLister(self._askers.client, ALL not in chosen, self._queue.put)
+            self._lister = DatacenterLister(self._askers.client, ALL not in (chosen or ()), self._queue.put)
             self._lister.start()
 
     def _end(self) -> None:
@@ -235,8 +235,8 @@ class Loop:
 
     def _datacenters(self, known: Datacenters, now: float) -> None:
         """Watch what was asked for. A datacenter that left the list is kept for a while: the WAN may be at fault."""
-        chosen = self._settings.datacenters or ()
-        wanted = known.names if ALL in chosen else chosen
+        chosen = self._settings.datacenters or (known.local,)
+        wanted = dict.fromkeys((*(known.names if ALL in chosen else chosen), *self._settings.failover))
         for name in wanted:
             if name not in self._sites:
                 self._add_site(name, local=name == known.local)

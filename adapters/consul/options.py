@@ -23,6 +23,23 @@ class ConsulOptions:
     datacenters: tuple[str, ...] = option(
         (), help="Datacenter to read; repeatable; '*' for all. Default: the agent's own.", flag="datacenter"
     )
+    failover: tuple[str, ...] = option(
+        (), help="Datacenter whose instances are called when those before it fail; repeatable, in order."
+    )
+    namespace: str = option(
+        "meta:namespace",
+        help="What names an instance's namespace: meta:KEY, tag:KEY, or name:SEPARATOR (what precedes it in the name).",
+    )
+    connect_native: Literal["include", "exclude"] = option(
+        "include", help="Whether instances that speak Connect themselves are in the mesh."
+    )
+    sidecar_proxies: Literal["include", "exclude"] = option(
+        "exclude", help="Whether Connect's sidecar proxies are in the mesh, under the names they are registered by."
+    )
+    register: str = option(
+        "",
+        help="Name by which this control plane registers itself, with a check of its readiness. Default: none.",
+    )
     warning: Literal["include", "exclude"] = option(
         "exclude", help="Whether an instance whose check warns takes traffic."
     )

@@ -13,7 +13,7 @@ import attrs
 from adapters.api import Access, ApiError
 from adapters.consul import convert
 from adapters.consul.client import Answer, Client
-from adapters.consul.convert import Reading, UnreadableError
+from adapters.consul.convert import Reading, Selection, UnreadableError
 from adapters.consul.datacenter import Datacenter, Sweep
 from adapters.consul.poll import NAMES, PATHS, Poller, Report
 
@@ -28,6 +28,12 @@ class Settings:
     warning: bool
     wait: float
     patience: float
+    failover: tuple[str, ...] = ()
+    selection: Selection = attrs.field(factory=Selection)
+
+    def priority_of(self, datacenter: str) -> int:
+        """0 but for datacenters to fail over to, which follow in their order."""
+        return self.failover.index(datacenter) + 1 if datacenter in self.failover else 0
 
 
 @attrs.frozen
@@ -167,6 +173,8 @@ class Site:
                 warning=self._settings.warning,
                 platform=self._settings.platform,
                 index=answer.index,
+                selection=self._settings.selection,
+                priority=self._settings.priority_of(self.key),
             )
             self._report(Read(self.key, name, reading))
         except (ApiError, UnreadableError) as error:

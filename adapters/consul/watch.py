@@ -11,10 +11,12 @@ from collections.abc import Iterator
 
 from adapters.api import Access
 from adapters.consul.client import parse_address
+from adapters.consul.convert import Selection
 from adapters.consul.loop import Loop
 from adapters.consul.options import ConsulOptions
+from adapters.consul.register import Registration
 from adapters.consul.site import Settings
-from adapters.platform import Event
+from adapters.platform import Announcement, Event
 
 LONGEST_WAIT = 600.0
 
@@ -47,9 +49,15 @@ class ConsulPlatform:
             warning=options.warning == "include",
             wait=options.wait,
             patience=options.empty_hold,
+            failover=options.failover,
+            selection=Selection.checked(
+                options.namespace, options.connect_native == "include", options.sidecar_proxies == "include"
+            ),
         )
         self._settings.access.tls()
         self._lock = threading.Lock()
+        self._register = options.register
+        self._registration: Registration | None = None
         self._loop: Loop | None = None
         self._closed = False
 
@@ -61,8 +69,19 @@ class ConsulPlatform:
             self._loop = Loop(self._settings)
         yield from self._loop.run()
 
+    def announce(self, announcement: Announcement) -> None:
+        """Register this control plane with the agent, if that was asked for; `close` takes it back."""
+        with self._lock:
+            if self._register and not self._closed and self._registration is None:
+                self._registration = Registration(self._settings.access, self._register, announcement)
+                self._registration.start()
+
     def close(self) -> None:
         """End the watch; from any thread, more than once."""
+        with self._lock:
+            registration, self._registration = self._registration, None
+        if registration is not None:
+            registration.close()
         with self._lock:
             self._closed = True
             if self._loop is not None:

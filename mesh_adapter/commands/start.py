@@ -15,7 +15,7 @@ import uvloop
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from adapters.platform import PLATFORMS
+from adapters.platform import PLATFORMS, Announcement
 from mesh_adapter import assembly, logs, platforms_reload
 from mesh_adapter.commands import options, platform_options
 from mesh_adapter.control_plane import ControlPlane
@@ -137,6 +137,7 @@ async def serve(chosen: assembly.Options, addresses: Addresses, debounce: float 
         http_port = await _start_http(runner, addresses.http)
         click.echo(f"xds listening on {_with_port(addresses.xds, xds_port)}")
         click.echo(f"http listening on {_with_port(addresses.http, http_port)}")
+        plane.announce(Announcement(addresses.xds.rpartition(":")[0].strip("[]"), xds_port, http_port))
         plane.start()
         if chosen.platforms_file:
             follower = asyncio.ensure_future(platforms_reload.follow(chosen, assembled, plane))

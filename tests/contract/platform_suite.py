@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.register_assert_rewrite("adapters.testing")
-
-from adapters.testing import DEADLINE, Listener, PlatformSuite, World  # noqa: E402 - its asserts are to explain themselves
+from adapters.testing import DEADLINE, Listener, PlatformSuite, World
 
 __all__ = ["DEADLINE", "Listener", "PlatformSuite", "World"]
