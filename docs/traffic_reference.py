@@ -14,7 +14,7 @@ import sys
 import types
 import typing
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import yaml
 
 from galley.decode import is_derived, wire_name
 from galley.kind import KINDS, MIXER, Kind, find_kind
-from galley.schema import Becomes, Deprecated, NotYet, OneOf
+from galley.schema import Becomes, Deprecated, NotYet, OneOf, Struct
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "traffic.md"
@@ -36,7 +36,11 @@ _SCALARS = {
     float: "number",
     bytes: "bytes",
     datetime.timedelta: "duration",
+    Struct: "JSON",
 }
+
+_OPAQUE = {"EnvoyFilter": frozenset({"value", "filterConfig"})}
+"""By kind, JSON that is Envoy's, whose fields are not the kind's."""
 
 Uses = Mapping[tuple[str, str], list[str]]
 """Golden cases by kind and path without list positions and map keys: `("VirtualService", "http.route.weight")`."""
@@ -144,7 +148,7 @@ def _type(annotation: Any) -> tuple[type[Any] | None, str]:
     if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
         return _repeated(_bare(arguments[0]))
     if isinstance(annotation, type):
-        if attrs.has(annotation):
+        if attrs.has(annotation) and annotation not in _SCALARS:
             return annotation, annotation.__name__
         if issubclass(annotation, enum.Enum):
             return None, " \\| ".join(member.name for member in annotation)
@@ -180,7 +184,8 @@ def _uses() -> Uses:
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for case in sorted(GOLDEN.glob("*/input.yaml")):
         for document in (yaml.safe_load(case.read_text()) or {}).get("config") or []:
-            for path in _paths(document.get("spec") or {}, ""):
+            opaque = _OPAQUE.get(document["kind"], frozenset())
+            for path in _paths(_closed(document.get("spec") or {}, opaque), ""):
                 found[_title(document), path].add(case.parent.name)
     return {key: sorted(cases) for key, cases in found.items()}
 
@@ -188,6 +193,13 @@ def _uses() -> Uses:
 def _title(document: Mapping[str, Any]) -> str:
     kind = find_kind(document["apiVersion"], document["kind"])
     return kind.title if isinstance(kind, Kind) else document["kind"]
+
+
+def _closed(data: Any, opaque: Collection[str]) -> Any:
+    """The same without what is inside of opaque fields."""
+    if isinstance(data, Mapping):
+        return {key: None if key in opaque else _closed(value, opaque) for key, value in data.items()}
+    return [_closed(each, opaque) for each in data] if isinstance(data, list) else data
 
 
 def _paths(data: Any, prefix: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from galley.kinds.destination_rule import DestinationRule
+from galley.kinds.envoy_filter import EnvoyFilter
 from galley.kinds.gateway import Gateway
 from galley.kinds.gateway_api.gateway import Gateway as GatewayOfApi
 from galley.kinds.gateway_api.gateway_class import GatewayClass
@@ -138,6 +139,7 @@ class Config:
     grpc_routes: tuple[ConfigObject[GRPCRoute], ...] = ()
     tls_routes: tuple[ConfigObject[TLSRoute], ...] = ()
     reference_grants: tuple[ConfigObject[ReferenceGrant], ...] = ()
+    envoy_filters: tuple[ConfigObject[EnvoyFilter], ...] = ()
     version: int = 0
 
     @classmethod
@@ -180,4 +182,5 @@ _FIELDS = {
     "GRPCRoute": "grpc_routes",
     "TLSRoute": "tls_routes",
     "ReferenceGrant": "reference_grants",
+    "EnvoyFilter": "envoy_filters",
 }

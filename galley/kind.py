@@ -6,12 +6,14 @@ a class in `galley.kinds`, a check in `galley.checks`, a line in KINDS and a fie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import attrs
 
 from galley.checks.destination_rule import check_destination_rule
+from galley.checks.envoy_filter import check_envoy_filter
 from galley.checks.gateway import check_gateway
 from galley.checks.gateway_api.gateway import check_gateway as check_gateway_of_api
 from galley.checks.gateway_api.gateway import check_gateway_class
@@ -36,6 +38,7 @@ from galley.checks.virtual_service import check_virtual_service
 from galley.checks.workload_entry import check_workload_entry, check_workload_group
 from galley.finding import Finding
 from galley.kinds.destination_rule import DestinationRule
+from galley.kinds.envoy_filter import EnvoyFilter
 from galley.kinds.gateway import Gateway
 from galley.kinds.gateway_api import GATEWAY_API
 from galley.kinds.gateway_api.gateway import Gateway as GatewayOfApi
@@ -67,6 +70,11 @@ T = TypeVar("T")
 
 NETWORKING = "networking.istio.io"
 MIXER = "config.istio.io"
+
+
+Checks = Mapping[str, Callable[[Any], Iterable[Finding]]]
+"""By kind, what of a spec can only be judged with knowledge that is not galley's; brought by the composition root."""
+NO_CHECKS: Checks = MappingProxyType({})
 
 
 @attrs.frozen
@@ -102,6 +110,7 @@ _MIXER_VERSIONS = ("v1alpha2",)
 
 _TRAFFIC: tuple[Kind[Any], ...] = (
     Kind("DestinationRule", NETWORKING, _TRAFFIC_VERSIONS, DestinationRule, check_destination_rule),
+    Kind("EnvoyFilter", NETWORKING, ("v1alpha3",), EnvoyFilter, check_envoy_filter),
     Kind("Gateway", NETWORKING, _TRAFFIC_VERSIONS, Gateway, check_gateway),
     Kind("ProxyConfig", NETWORKING, ("v1beta1",), ProxyConfig, check_proxy_config),
     Kind("ServiceEntry", NETWORKING, _TRAFFIC_VERSIONS, ServiceEntry, check_service_entry),

@@ -12,13 +12,19 @@ from collections.abc import Iterable
 from galley.config import Config, Problem
 from galley.document import Unreadable
 from galley.ingest.files import list_units, read_unit
+from galley.kind import NO_CHECKS, Checks
 from galley.process import State, fold
 
 
-def load_files(paths: Iterable[str | os.PathLike[str]]) -> tuple[Config, tuple[Problem, ...]]:
-    """The objects that would be in force, and everything wrong with the rest. A directory stands for its files."""
+def load_files(
+    paths: Iterable[str | os.PathLike[str]], checks: Checks = NO_CHECKS
+) -> tuple[Config, tuple[Problem, ...]]:
+    """The objects that would be in force, and everything wrong with the rest. A directory stands for its files.
+
+    `checks` are those that the control plane makes besides those of the kinds.
+    """
     now = datetime.datetime.now().astimezone()
-    state = State()
+    state = State(checks=checks)
     for path in paths:
         root = os.fspath(path)
         try:

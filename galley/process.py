@@ -18,7 +18,7 @@ import attrs
 from galley.config import Config, ConfigObject, ObjectKey, Problem
 from galley.document import Document, Fresh, Loaded, Removed, SourceEvent, Stale, Synced, Unreadable
 from galley.finding import Finding
-from galley.kind import find_kind
+from galley.kind import NO_CHECKS, Checks, find_kind
 from galley.validate import DEFAULT_NAMESPACE, Validated, origin, validate
 
 UnitId = tuple[str, str]
@@ -61,13 +61,14 @@ class State:
     """Everything that is known of the documents. `version` grows when the configuration in force changes.
 
     `accepted` and `rejected` count versions of objects by kind (`unknown` where the kind is not known), `unreadable`
-    counts units; all since the start.
+    counts units; all since the start. `checks` are those that documents must pass besides those of their kinds.
     """
 
     version: int = 0
     accepted: Mapping[str, int] = attrs.field(factory=dict)
     rejected: Mapping[str, int] = attrs.field(factory=dict)
     unreadable: int = 0
+    checks: Checks = NO_CHECKS
     synced: frozenset[str] = frozenset()
     stale: Mapping[str, str] = attrs.field(factory=dict)
     units: Mapping[UnitId, _Unit] = attrs.field(factory=dict, repr=False)
@@ -111,16 +112,18 @@ def fold(state: State, event: SourceEvent, now: datetime.datetime, source: str =
 def _load(state: State, unit_id: UnitId, documents: Iterable[Document], now: datetime.datetime) -> State:
     former = state.units.get(unit_id, _Unit()).held
     by_key: dict[ObjectKey | None, _Held] = {each.key: each for each in reversed(former) if each.key is not None}
-    held = tuple(_hold(document, by_key, now) for document in documents)
+    held = tuple(_hold(document, by_key, now, state.checks) for document in documents)
     counted = _count(state, held, former)
     return _replace(counted, unit_id, _Unit(held + tuple(_perhaps_meant(held, by_key))))
 
 
-def _hold(document: Document, former: Mapping[ObjectKey | None, _Held], now: datetime.datetime) -> _Held:
+def _hold(
+    document: Document, former: Mapping[ObjectKey | None, _Held], now: datetime.datetime, checks: Checks
+) -> _Held:
     before = former.get(_apparent_key(document.body))
     if before and before.verdict and not before.verdict.problems and before.verdict.document.body == document.body:
         return _moved(before, before.verdict, document)
-    verdict = validate(document)
+    verdict = validate(document, checks)
     key = verdict.claim.key
     before = former.get(key)
     good = before.good if before else None

@@ -8,6 +8,7 @@ message, a wrapper and a oneof's member are `X | None`; a Duration is a timedelt
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -79,30 +80,22 @@ class NotYet:
 
 @attrs.frozen
 class Struct:
-    """A free mapping (google.protobuf.Struct), kept immutable: what it means is for somebody else to say."""
+    """A free mapping (google.protobuf.Struct), kept immutable: what it means is for somebody else to say.
 
-    fields: tuple[tuple[str, Any], ...] = ()
+    Kept as JSON, so that `true`, `1` and `1.0` are three values, which they are not as Python's.
+    """
+
+    text: str = "{}"
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Struct:
         """Plain data, as YAML gives it, with strings as keys."""
-        return cls(tuple((key, _frozen(value)) for key, value in data.items()))
+        return cls(json.dumps(data, ensure_ascii=False))
 
     def plain(self) -> dict[str, Any]:
         """The mapping as it was written."""
-        return {key: _thawed(value) for key, value in self.fields}
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return Struct.of(value)
-    return tuple(_frozen(each) for each in value) if isinstance(value, list | tuple) else value
-
-
-def _thawed(value: Any) -> Any:
-    if isinstance(value, Struct):
-        return value.plain()
-    return [_thawed(each) for each in value] if isinstance(value, tuple) else value
+        found: dict[str, Any] = json.loads(self.text)
+        return found
 
 
 Int32 = Annotated[int, Between(-(2**31), 2**31 - 1)]

@@ -17,7 +17,7 @@ from galley.config import ConfigObject, ObjectKey, Problem, display
 from galley.decode import decode
 from galley.document import Document, Path
 from galley.finding import Finding, related
-from galley.kind import Kind, find_kind
+from galley.kind import NO_CHECKS, Checks, Kind, find_kind
 
 DEFAULT_NAMESPACE = "default"
 
@@ -83,8 +83,8 @@ class Validated:
     problems: tuple[Problem, ...]
 
 
-def validate(document: Document) -> Validated:
-    """The object that the document holds, and every problem with it."""
+def validate(document: Document, checks: Checks = NO_CHECKS) -> Validated:
+    """The object that the document holds, and every problem with it, also by the further `checks` of its kind."""
     body = document.body
     kind = find_kind(body.get("apiVersion"), body.get("kind"))
     metadata, findings = _metadata(body.get("metadata"), cluster_wide=isinstance(kind, Kind) and kind.cluster_wide)
@@ -92,7 +92,7 @@ def validate(document: Document) -> Validated:
     if isinstance(kind, Finding):
         findings = [kind, *findings]
     else:
-        spec, spec_findings = _spec(kind, body.get("spec"))
+        spec, spec_findings = _spec(kind, body.get("spec"), checks)
         findings = [*_top_level(body), *findings, *spec_findings]
     title = kind.title if isinstance(kind, Kind) else body.get("kind")
     claim = _claim(title, metadata, findings)
@@ -143,14 +143,16 @@ def created(text: str) -> datetime.datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
 
 
-def _spec(kind: Kind[Any], data: object) -> tuple[Any, list[Finding]]:
+def _spec(kind: Kind[Any], data: object, checks: Checks) -> tuple[Any, list[Finding]]:
     path: Path = ("spec",)
     if data is None:
         if not kind.may_be_empty:
             return None, [Finding(path, "is missing", f"add the spec of the {kind.name}")]
         data = {}
     spec, findings = decode(kind.spec, data, path)
-    return spec, _unrelated(kind.check(spec), findings)
+    findings = _unrelated(kind.check(spec), findings)
+    further = checks.get(kind.name)
+    return spec, _unrelated(further(spec), findings) if further else findings
 
 
 def _unrelated(more: Iterable[Finding], findings: list[Finding]) -> list[Finding]:

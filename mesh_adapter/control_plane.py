@@ -27,6 +27,7 @@ from galley.document import Source, SourceEvent
 from galley.document import Stale as SourceStale
 from galley.gateway_api import status
 from galley.route_findings import Spoken
+from mesh_adapter.checks import CHECKS
 from mesh_adapter.feed import Feed
 from mesh_adapter.platforms import Opened, Platforms
 from pilot.discovery import Discovery
@@ -74,7 +75,7 @@ class ControlPlane:
             clock=clock,
             timer=time.monotonic,
         )
-        self._state = process.State()
+        self._state = process.State(checks=CHECKS)
         self._config = self._state.config()
         self._reported: frozenset[Problem] = frozenset()
         self._sources = tuple(sources)
@@ -89,6 +90,7 @@ class ControlPlane:
         self._analyzed: tuple[Config, Mapping[str, Spoken]] | None = None
         self._warnings: tuple[Problem, ...] = ()
         self._gateway_api: tuple[Problem, ...] = ()
+        self._left_out: tuple[Problem, ...] = ()
 
     def announce(self, announcement: Announcement) -> None:
         """Where the control plane listens, for platforms that register it."""
@@ -154,8 +156,9 @@ class ControlPlane:
         return self._state
 
     def config_problems(self) -> tuple[Problem, ...]:
-        """What operators should know of the documents: refused ones first, then what the analysis warns of."""
-        return (*self._state.problems(), *self._warnings, *self._gateway_api)
+        """What operators should know of the documents: refused ones first, then what the analysis warns of, then
+        EnvoyFilters that would break what proxies are told."""
+        return (*self._state.problems(), *self._warnings, *self._gateway_api, *self.discovery.left_out())
 
     # Called in the watching threads.
 
@@ -204,6 +207,7 @@ class ControlPlane:
             self.discovery.publish(snapshot)
             self._analyze(snapshot)
             self._tell_gateway_api()
+        self._report_left_out()
         self.ready.set()
 
     def _wake(self) -> None:
@@ -239,6 +243,11 @@ class ControlPlane:
         """Logs problems of documents that were not there before."""
         known, self._reported = self._reported, frozenset(self._state.problems())
         self._log(sorted(self._reported - known, key=lambda each: each.where))
+
+    def _report_left_out(self) -> None:
+        """Logs EnvoyFilters that are left out and were not before; those of new proxies at the next snapshot."""
+        known, self._left_out = self._left_out, self.discovery.left_out()
+        self._log(problem for problem in self._left_out if problem not in known)
 
     def _log(self, problems: Iterable[Problem]) -> None:
         for problem in problems:

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from galley.config import Problem
 from galley.gateway_api.status import Status
 from pilot.generate import Generator
 from pilot.model.agent import NOBODY, Agent
@@ -24,6 +25,7 @@ from pilot.xds.protocol import Node, NodeLocality
 from pilot.xds.resource import Resources
 
 log = logging.getLogger(__name__)
+_MEND = "correct it; everything else is served, and so is the resource without it"
 
 
 @attrs.define(eq=False)
@@ -78,6 +80,14 @@ class Discovery:
     def catalog(self) -> Catalog:
         """The services of that snapshot, those of its configuration among them."""
         return self._generator.catalog
+
+    def left_out(self) -> tuple[Problem, ...]:
+        """EnvoyFilters that would have broken what a connected proxy is told, and so are not in it."""
+        if self._snapshot is None:
+            return ()
+        where = {str(each): each.origin for each in self._snapshot.config.envoy_filters}
+        found = sorted(self._generator.left_out, key=lambda each: (each.source, each.resource, each.reason))
+        return tuple(Problem(where.get(each.source, ""), each.source, each.text, _MEND) for each in found)
 
     @property
     def statuses(self) -> tuple[Status, ...]:

@@ -9,15 +9,17 @@ to do. A change of endpoints alone replans the load assignments of the services 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import attrs
 
 from galley.config import Config
 from galley.gateway_api.status import Status
+from galley.kinds.envoy_filter import PatchContext
 from pilot import ir
 from pilot.envoy.emit import Emitter
+from pilot.envoy.patches.apply import NO_PATCHES, LeftOut, Patches, patches_for
 from pilot.model.catalog import Catalog
 from pilot.model.proxy import Inbound, OutboundView, ProxyView, Upstream
 from pilot.model.service import ServiceKey
@@ -25,6 +27,7 @@ from pilot.model.snapshot import Snapshot
 from pilot.plan.change import endpoints_only
 from pilot.plan.index import Index
 from pilot.plan.proxy import (
+    inbound_hosts,
     plan_endpoints,
     plan_gateways,
     plan_inbound,
@@ -47,6 +50,7 @@ class InconsistentPlanError(ValueError):
 @attrs.frozen(cache_hash=True)
 class _Outbound:
     view: OutboundView
+    patches: Patches = NO_PATCHES
 
     def plan(self, index: Index) -> ir.Plan:
         return plan_outbound(index, self.view)
@@ -71,6 +75,7 @@ class _Services:
     """Of a router, which has no listener for calls of a workload beside it."""
 
     view: OutboundView
+    patches: Patches = NO_PATCHES
 
     def plan(self, index: Index) -> ir.Plan:
         return plan_services(index, self.view)
@@ -83,6 +88,7 @@ class _Services:
 class _Gateways:
     view: OutboundView
     gateways: tuple[str, ...]
+    patches: Patches = NO_PATCHES
 
     def plan(self, index: Index) -> ir.Plan:
         return plan_gateways(index, self.view, self.gateways)
@@ -92,6 +98,7 @@ class _Gateways:
 class _Upstreams:
     view: OutboundView
     upstreams: tuple[Upstream, ...]
+    patches: Patches = NO_PATCHES
 
     def plan(self, index: Index) -> ir.Plan:
         return plan_upstreams(index, self.view, self.upstreams)
@@ -101,12 +108,14 @@ class _Upstreams:
 class _Inbound:
     namespace: str
     inbound: tuple[Inbound, ...]
+    patches: Patches = NO_PATCHES
 
     def plan(self, index: Index) -> ir.Plan:
         return plan_inbound(index, self.namespace, self.inbound)
 
 
-_Part = _Outbound | _Proxyless | _Services | _Gateways | _Upstreams | _Inbound
+_Patched = _Outbound | _Services | _Gateways | _Upstreams | _Inbound
+_Part = _Patched | _Proxyless
 """What a part of a plan depends on, besides the snapshot: equal parts are planned once."""
 
 
@@ -115,11 +124,15 @@ def _parts_of(view: ProxyView) -> tuple[_Part, ...]:
     if view.proxyless:
         return (_Proxyless(outbound),)
     if view.router:
-        return (_Services(outbound), _Gateways(outbound, view.gateways))
+        gateway = PatchContext.GATEWAY
+        return (
+            _Services(outbound, patches_for(view.patches, gateway, (CDS,))),
+            _Gateways(outbound, view.gateways, patches_for(view.patches, gateway, (LDS,))),
+        )
     return (
-        _Outbound(outbound),
-        _Upstreams(outbound, view.upstreams),
-        _Inbound(outbound.namespace, view.inbound),
+        _Outbound(outbound, patches_for(view.patches, PatchContext.SIDECAR_OUTBOUND, (CDS, LDS))),
+        _Upstreams(outbound, view.upstreams, patches_for(view.patches, PatchContext.SIDECAR_OUTBOUND)),
+        _Inbound(outbound.namespace, view.inbound, patches_for(view.patches, PatchContext.SIDECAR_INBOUND, (CDS, LDS))),
     )
 
 
@@ -129,6 +142,7 @@ class _View:
 
     parts: Mapping[str, tuple[ResourceSet, ...]]
     resources: Resources
+    left_out: frozenset[LeftOut] = frozenset()
 
 
 class Generator:
@@ -139,6 +153,7 @@ class Generator:
         self._snapshot = NOTHING
         self._index = Index.of(NOTHING)
         self._parts: dict[_Part, Resources] = {}
+        self._left_out: dict[_Part, tuple[LeftOut, ...]] = {}
         self._views: dict[ProxyView, _View] = {}
         # Each reduced view as one object for as long as it is asked for, since planning looks up a lot by it.
         self._interned: dict[ProxyView, ProxyView] = {}
@@ -163,6 +178,11 @@ class Generator:
         """How many resources were encoded since the start."""
         return self._emitter.encoded
 
+    @property
+    def left_out(self) -> frozenset[LeftOut]:
+        """EnvoyFilters that would have broken what some view is told, and so are not in it."""
+        return frozenset(left for view in self._views.values() for left in view.left_out)
+
     def update(self, snapshot: Snapshot) -> None:
         """From now on `resources` answers from `snapshot`; views not asked for since the last update are let go."""
         before, self._snapshot = self._snapshot, snapshot
@@ -176,9 +196,10 @@ class Generator:
             live = {part for view in self._old_views for part in _parts_of(view)}
             kept = {part: found for part, found in self._parts.items() if part in live}
             self._parts = {part: self._with_endpoints(part, found, changed) for part, found in kept.items()}
+            self._left_out = {part: found for part, found in self._left_out.items() if part in live}
         else:
             self._old_parts = self._parts or self._old_parts
-            self._parts = {}
+            self._parts, self._left_out = {}, {}
             self._emitter.next_generation()
 
     def resources(self, view: ProxyView) -> Resources:
@@ -212,28 +233,32 @@ class Generator:
         return MappingProxyType({**found, EDS: cache.resource_set(EDS, {**old.resources, **new}.values())})
 
     def _join(self, view: ProxyView) -> _View:
-        parts = [self._planned(part) for part in _parts_of(view)]
+        of_view = _parts_of(view)
+        parts = [self._planned(part) for part in of_view]
         by_type = {type_url: tuple(part[type_url] for part in parts) for type_url in ORDER}
+        clashes = dict(pair for sets in by_type.values() for pair in _second(sets)) if view.patches else {}
         old = self._old_views.get(view)
         resources = {
-            type_url: old.resources[type_url] if old and _same(old.parts[type_url], sets) else _joined(type_url, sets)
+            type_url: old.resources[type_url]
+            if old and _same(old.parts[type_url], sets)
+            else _joined(type_url, sets, clashes)
             for type_url, sets in by_type.items()
         }
-        return _View(by_type, MappingProxyType(resources))
+        left_out = {left for part in of_view for left in self._left_out.get(part, ())}
+        return _View(by_type, MappingProxyType(resources), frozenset(left_out.union(_taken(clashes))))
 
     def _planned(self, part: _Part) -> Resources:
         found = self._parts.get(part)
         if found is None:
-            found = self._parts[part] = self._emit(part.plan(self._index), self._old_parts.get(part))
+            found = self._parts[part] = self._emit(part, self._old_parts.get(part))
         return found
 
-    def _emit(self, plan: ir.Plan, old: Resources | None) -> Resources:
-        emitted = {
-            CDS: self._emitter.emit(plan.clusters),
-            EDS: self._emitter.emit(plan.endpoints),
-            LDS: self._emitter.emit((*plan.listeners, *plan.api_listeners)),
-            RDS: self._emitter.emit(plan.routes),
-        }
+    def _emit(self, part: _Part, old: Resources | None) -> Resources:
+        plan = part.plan(self._index)
+        if isinstance(part, _Proxyless) or part.patches is NO_PATCHES:
+            emitted = self._emit_plain(plan)
+        else:
+            emitted = self._emit_patched(part, plan)
         new = {type_url: _set(type_url, found, old[type_url] if old else None) for type_url, found in emitted.items()}
         if old is not None and all(new[type_url] is old[type_url] for type_url in new):
             return old
@@ -241,6 +266,27 @@ class Generator:
         if problems:
             raise InconsistentPlanError("; ".join(problems))
         return MappingProxyType(new)
+
+    def _emit_plain(self, plan: ir.Plan) -> Mapping[str, Sequence[Resource]]:
+        return {
+            CDS: self._emitter.emit(plan.clusters),
+            EDS: self._emitter.emit(plan.endpoints),
+            LDS: self._emitter.emit((*plan.listeners, *plan.api_listeners)),
+            RDS: self._emitter.emit(plan.routes),
+        }
+
+    def _emit_patched(self, part: _Patched, plan: ir.Plan) -> Mapping[str, Sequence[Resource]]:
+        """What EnvoyFilters make of the plan; those that would break something of it are kept in mind."""
+        patches = part.patches
+        if isinstance(part, _Inbound):
+            patches = attrs.evolve(patches, services=inbound_hosts(self._index, part.namespace, part.inbound))
+        endpoints = self._emitter.emit(plan.endpoints)
+        assignments, routes = {each.name for each in endpoints}, {each.name for each in plan.routes}
+        clusters = self._emitter.emit_patched(CDS, plan.clusters, patches, assignments)
+        listeners = self._emitter.emit_patched(LDS, plan.listeners, patches, routes)
+        routing = self._emitter.emit_patched(RDS, plan.routes, patches, ())
+        self._left_out[part] = (*clusters.left_out, *listeners.left_out, *routing.left_out)
+        return {CDS: clusters.resources, EDS: endpoints, LDS: listeners.resources, RDS: routing.resources}
 
 
 def _set(type_url: str, found: Sequence[Resource], old: ResourceSet | None) -> ResourceSet:
@@ -256,9 +302,29 @@ def _same(old: Iterable[Hashable], new: Iterable[Hashable]) -> bool:
     return all(before is after for before, after in zip(old, new, strict=True))
 
 
-def _joined(type_url: str, parts: tuple[ResourceSet, ...]) -> ResourceSet:
-    """The only part with anything in it is the whole; several make a set of their own."""
+def _joined(type_url: str, parts: tuple[ResourceSet, ...], out: Collection[Resource]) -> ResourceSet:
+    """The only part with anything in it is the whole; several make a set of their own, less those that are `out`."""
     filled = [part for part in parts if part.resources]
     if len(filled) == 1:
         return filled[0]
-    return cache.resource_set(type_url, (each for part in filled for each in part.resources.values()))
+    return cache.resource_set(
+        type_url, (each for part in filled for each in part.resources.values() if each not in out)
+    )
+
+
+def _second(parts: Iterable[ResourceSet]) -> Iterator[tuple[Resource, Resource]]:
+    """What EnvoyFilters bring into a part under a name that another part has, and who has it."""
+    first: dict[str, Resource] = {}
+    for resource in sorted((each for part in parts for each in part.resources.values()), key=lambda each: each.added):
+        other = first.setdefault(resource.name, resource)
+        if other is not resource and resource.added:
+            yield resource, other
+
+
+def _taken(clashes: Mapping[Resource, Resource]) -> Iterator[LeftOut]:
+    """Telling of those; the same twice is as good as once."""
+    for resource, other in clashes.items():
+        if resource.version != other.version:
+            kind = "cluster" if resource.type_url == CDS else "listener"
+            reason = f"there is a {kind} of that name already"
+            yield LeftOut(resource.patches[0], f"{kind} {resource.name}", reason)

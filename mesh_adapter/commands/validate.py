@@ -8,6 +8,7 @@ import attrs
 import click
 
 from galley.load import load_files
+from mesh_adapter.checks import CHECKS
 from mesh_adapter.commands import options
 from mixer.rules import compile_rules
 
@@ -18,7 +19,7 @@ from mixer.rules import compile_rules
 @click.pass_context
 def validate(ctx: click.Context, paths: tuple[str, ...], output: str) -> None:
     """Check configuration documents in files and directories. Exit status 1 if one would be refused."""
-    config, problems = load_files(paths)
+    config, problems = load_files(paths, CHECKS)
     problems += compile_rules(config).problems
     if output == "json":
         objects = [{"object": str(each), "origin": each.origin} for each in config.objects()]

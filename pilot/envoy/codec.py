@@ -13,6 +13,7 @@ from typing import Any
 
 from google.protobuf import json_format, message_factory
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from pilot.envoy import descriptors
@@ -35,6 +36,29 @@ def message(cls: descriptors.LibraryMessage) -> Any:
             descriptor = _pool.FindMessageTypeByName(descriptors.full_name(cls))
             found = _classes[cls] = message_factory.GetMessageClass(descriptor)
     return found
+
+
+def message_of(type_url: str) -> Any | None:
+    """The class of an Any's type; None for one that Envoy's API as we have it does not know."""
+    name = type_url.rpartition("/")[2]
+    try:
+        return message_factory.GetMessageClass(_pool.FindMessageTypeByName(name))
+    except KeyError:  # not needed by anything so far
+        found = descriptors.find(name)
+    return message(found) if found is not None else None
+
+
+def from_json(cls: Any, data: dict[str, Any]) -> Any:
+    """The message that protobuf JSON says. ValueError if it does not fit, or names a type not asked for before."""
+    try:
+        return json_format.ParseDict(data, cls(), descriptor_pool=_pool)
+    except json_format.ParseError as error:
+        raise ValueError(str(error)) from error
+
+
+def class_of(descriptor: Descriptor) -> Any:
+    """The class of a message described in our pool."""
+    return message_factory.GetMessageClass(descriptor)
 
 
 def encode(value: Message) -> bytes:

@@ -15,6 +15,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import importlib
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,6 +28,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 _F = descriptor_pb2.FieldDescriptorProto
 _URL = "type.googleapis.com/"
+_FULL_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
 _WELL_KNOWN = (any_pb2, duration_pb2, empty_pb2, struct_pb2, timestamp_pb2, wrappers_pb2)
 _SCALARS: Mapping[str, int] = {
     "double": _F.TYPE_DOUBLE,
@@ -57,16 +60,48 @@ class _Node:
 
 
 def new_pool() -> DescriptorPool:
-    """A pool that knows google's well-known types and nothing else."""
+    """A pool that knows google's well-known types, what the library lacks of xDS, and nothing else."""
     pool = DescriptorPool()
     for module in _WELL_KNOWN:
         pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
+    for package in ("xds.type.v3", "udpa.type.v1"):
+        pool.AddSerializedFile(_typed_struct(package).SerializeToString())
     return pool
+
+
+def _typed_struct(package: str) -> descriptor_pb2.FileDescriptorProto:
+    """TypedStruct: any configuration as JSON, with the type that Envoy is to make of it."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name=f"mesh_adapter/{package}.TypedStruct.proto", package=package, syntax="proto3"
+    )
+    file.dependency.append(struct_pb2.DESCRIPTOR.name)
+    message = file.message_type.add(name="TypedStruct")
+    message.field.add(name="type_url", number=1, label=_F.LABEL_OPTIONAL, type=_F.TYPE_STRING)
+    message.field.add(
+        name="value",
+        number=2,
+        label=_F.LABEL_OPTIONAL,
+        type=_F.TYPE_MESSAGE,
+        type_name=f".{struct_pb2.Struct.DESCRIPTOR.full_name}",
+    )
+    return file
 
 
 def full_name(cls: LibraryMessage) -> str:
     """`envoy.config.cluster.v3.Cluster.EdsClusterConfig` of the library's class."""
     return default_message_pool.type_to_url[cls].removeprefix(_URL)
+
+
+def find(name: str) -> LibraryMessage | None:
+    """The library's class of that full name, which may come from a configuration; None for one that it has not."""
+    package = name.rpartition(".")[0] if _FULL_NAME.fullmatch(name) else ""
+    while package:
+        try:
+            importlib.import_module(f"envoy_data_plane.{package}")
+            break
+        except ModuleNotFoundError:  # the name of a message that the one meant is nested in, or of nothing
+            package = package.rpartition(".")[0]
+    return default_message_pool.url_to_type.get(_URL + name)
 
 
 def package_of(cls: type[Any]) -> str:

@@ -6,8 +6,10 @@ same object again, whatever view it is for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Generic, TypeVar
+
+import attrs
 
 from pilot import ir
 from pilot.envoy import codec
@@ -15,12 +17,22 @@ from pilot.envoy.clusters import cluster
 from pilot.envoy.discovery import new_resource
 from pilot.envoy.endpoints import load_assignment
 from pilot.envoy.listeners import api_listener, listener, route_names
+from pilot.envoy.patches.apply import LeftOut, Outcome, Patchable, Patches, added, changed, unresolved
 from pilot.envoy.routes import encode_routes, virtual_host
+from pilot.model.patch import Patch
 from pilot.xds.resource import CDS, EDS, LDS, RDS, Resource
 
 K = TypeVar("K")
 V = TypeVar("V")
 Value = ir.Cluster | ir.LoadAssignment | ir.Listener | ir.ApiListener | ir.RouteConfiguration
+
+
+@attrs.frozen
+class Emission:
+    """Patched resources, and the EnvoyFilters that would have broken one."""
+
+    resources: tuple[Resource, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 class _Generations(Generic[K, V]):
@@ -49,6 +61,7 @@ class Emitter:
     def __init__(self) -> None:
         self._resources: _Generations[Value, Resource] = _Generations()
         self._hosts: _Generations[ir.VirtualHost, bytes] = _Generations()
+        self._changed: _Generations[tuple[Patchable, tuple[Patch, ...]], Outcome] = _Generations()
         self._since = 0
         self.encoded = 0
         """How many resources were encoded, ever: what tests and metrics hold against the changes made."""
@@ -57,9 +70,39 @@ class Emitter:
         """In the order given."""
         return [self._one(value) for value in values]
 
+    def emit_patched(
+        self, type_url: str, values: Iterable[Patchable], patches: Patches, known: Collection[str]
+    ) -> Emission:
+        """The same with what patches make of them and bring; `known` are the names that resources may refer to."""
+        values = tuple(values)
+        outcomes = [self._patched(value, patches, known) for value in values]
+        ports = [(each.address, each.port) for each in values if isinstance(each, ir.Listener)]
+        outcomes += added(patches.brought(type_url), type_url, [each.name for each in values], ports, known)
+        return Emission(
+            tuple(each.resource for each in outcomes if each.resource is not None),
+            tuple(left for each in outcomes for left in each.left_out),
+        )
+
+    def _patched(self, value: Patchable, patches: Patches, known: Collection[str]) -> Outcome:
+        mine = patches.concerning(value)
+        if not mine:
+            return Outcome(self._one(value))
+        found = self._changed.get((value, mine), self._change)
+        if found.resource is not None and unresolved(found.resource, known):
+            found = changed(value, mine, known)
+        if found.resource is not None and not found.resource.patches:
+            return attrs.evolve(found, resource=self._one(value))  # the very bytes that are told without patches
+        return found
+
+    def _change(self, of: tuple[Patchable, tuple[Patch, ...]]) -> Outcome:
+        self.encoded += 1
+        self._since += 1
+        return changed(*of)
+
     def next_generation(self) -> None:
         self._resources.next()
         self._hosts.next()
+        self._changed.next()
         self._since = 0
 
     def _one(self, value: Value) -> Resource:

@@ -18,6 +18,7 @@ import attrs
 
 from galley.kinds.destination_rule import ConnectionPoolSettings
 from pilot.model.agent import NOBODY, Agent, Feature
+from pilot.model.patch import Patch
 from pilot.model.scope import EVERYTHING, Scope
 from pilot.model.service import Labels, Locality, Protocol, labels
 
@@ -30,6 +31,8 @@ GRPC = "grpc"
 OUTBOUND_PORT = 15001
 INBOUND_PORT = 15006
 NOWHERE = Locality()
+_NOT_MATCHED = frozenset({"NAME", "NAMESPACE", "OUTBOUND_ADDRESS", "OUTBOUND_PORT"})
+"""Metadata that is elsewhere in the view, or that no two proxies share, so that none would share a view."""
 SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
 """Where a proxy's host keeps the CAs that it trusts, unless metadata SYSTEM_CA says otherwise."""
 
@@ -93,6 +96,9 @@ class ProxyView:
 
     A `router` stands at the edge of the mesh, beside no workload: it listens where Gateway objects say, and nowhere
     else. `gateways` are those that select it, as NAMESPACE/NAME; known once the view is reduced.
+
+    `version` and `metadata`, texts of the node, say what EnvoyFilters are for it; the reduced view has their `patches`
+    instead.
     """
 
     outbound: OutboundView = OutboundView()
@@ -101,6 +107,9 @@ class ProxyView:
     proxyless: bool = False
     router: bool = False
     gateways: tuple[str, ...] = ()
+    version: str = ""
+    metadata: Labels = ()
+    patches: tuple[Patch, ...] = ()
 
 
 @attrs.frozen
@@ -143,6 +152,8 @@ def parse_proxy(
         inbound=tuple(_inbound(node_id, item) for item in _objects(node_id, metadata, "INBOUND")),
         proxyless=_proxyless(node_id, metadata, agent),
         router=kind in ROUTERS,
+        version=str(metadata.get("ISTIO_VERSION") or agent.version),
+        metadata=_texts(metadata),
     )
     _refuse_workload(node_id, kind, view)
     _refuse_shared_ports(node_id, view)
@@ -200,6 +211,10 @@ def _labels(node_id: str, metadata: Mapping[str, Any]) -> Labels:
     if not isinstance(found, Mapping):
         raise NodeError(f"node {node_id!r}: metadata LABELS is not a map of strings")
     return labels({str(key): str(value) for key, value in found.items()})
+
+
+def _texts(metadata: Mapping[str, Any]) -> Labels:
+    return labels({key: each for key, each in metadata.items() if isinstance(each, str) and key not in _NOT_MATCHED})
 
 
 def _objects(node_id: str, metadata: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ from galley.delegates import merge_delegates
 from galley.gateway_api.services import KnownService
 from galley.gateway_api.translate import Translation, translate
 from galley.kinds.destination_rule import DestinationRule
+from galley.kinds.envoy_filter import EnvoyFilter
 from galley.kinds.gateway import Gateway
 from galley.kinds.sidecar import Sidecar
 from galley.kinds.virtual_service import VirtualService
@@ -154,6 +155,7 @@ class Index:
     source_labels: frozenset[str]
     """Label keys of clients that some rule asks for; the others can't make two clients differ."""
     sidecars: Mapping[str, tuple[ConfigObject[Sidecar], ...]]
+    envoy_filters: Mapping[str, tuple[ConfigObject[EnvoyFilter], ...]]
     gateways: Mapping[str, ConfigObject[Gateway]]
     """By NAMESPACE/NAME; listeners of the Gateway API by NAMESPACE/GATEWAY~LISTENER."""
     translation: Translation
@@ -179,6 +181,7 @@ class Index:
             catalog=catalog,
             hosts=hosts,
             sidecars=_by_namespace(config.sidecars),
+            envoy_filters=_by_namespace(config.envoy_filters),
             gateways={f"{each.namespace}/{each.name}": each for each in (*config.gateways, *translation.gateways)},
             translation=translation,
             config=config,

@@ -10,6 +10,7 @@ import attrs
 from pilot import ir
 from pilot.model.proxy import NOWHERE, Inbound, OutboundView, ProxyView, Upstream
 from pilot.model.service import Protocol, Service, ServiceKey
+from pilot.plan import names
 from pilot.plan.client import Client
 from pilot.plan.clusters import inbound_cluster, outbound_clusters, passthrough_cluster
 from pilot.plan.egress import plan_egress
@@ -19,6 +20,7 @@ from pilot.plan.gateway_routes import gateway_routes
 from pilot.plan.gateways import gateway_ports, selected
 from pilot.plan.index import Index
 from pilot.plan.listeners import inbound_listener, outbound_listener, upstream_listener
+from pilot.plan.patches import picked
 from pilot.plan.reach import reachable, reachable_service, services
 from pilot.plan.resolution import resolved
 from pilot.plan.sidecar_scope import scoped
@@ -26,11 +28,13 @@ from pilot.plan.virtual_hosts import outbound_routes, service_routes
 
 
 def reduce_view(index: Index, view: ProxyView) -> ProxyView:
-    """The view without the labels that no rule asks for, and the place if none does, so that more proxies are equal."""
+    """The view without what no rule asks for, labels, place and version among it, so that more proxies are equal."""
     kept = tuple((key, value) for key, value in view.outbound.labels if key in index.source_labels)
     place = view.outbound.locality if index.asks_for_locality else NOWHERE
     view = attrs.evolve(view, gateways=selected(index, view.outbound)) if view.router else scoped(index, view)
-    return attrs.evolve(view, outbound=attrs.evolve(view.outbound, labels=kept, locality=place))
+    patches = picked(index, view)
+    outbound = attrs.evolve(view.outbound, labels=kept, locality=place)
+    return attrs.evolve(view, outbound=outbound, version="", metadata=(), patches=patches)
 
 
 def plan_outbound(index: Index, view: OutboundView) -> ir.Plan:
@@ -123,6 +127,16 @@ def plan_inbound(index: Index, namespace: str, inbound: tuple[Inbound, ...]) -> 
         clusters[cluster.name] = cluster
         listeners.append(inbound_listener(each, protocol))
     return ir.Plan(clusters=tuple(clusters.values()), listeners=tuple(listeners))
+
+
+def inbound_hosts(index: Index, namespace: str, inbound: tuple[Inbound, ...]) -> tuple[tuple[str, str], ...]:
+    """The clusters of the local ports by name, each with the host of the service that it is of; sorted."""
+    found = {
+        names.inbound_cluster(each.name_port): index.hosts.full_name(each.service, namespace)
+        for each in inbound
+        if each.service
+    }
+    return tuple(sorted(found.items()))
 
 
 def _protocol(index: Index, namespace: str, inbound: Inbound) -> Protocol:

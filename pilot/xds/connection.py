@@ -82,7 +82,7 @@ class Rejections:
         self._seen[key] = None
         if len(self._seen) > self._limit:
             del self._seen[next(iter(self._seen))]
-        objects = tuple(f"{each.name} ({each.origin})" if each.origin else each.name for each in event.culprits)
+        objects = tuple(f"{each.name} ({each.caused_by})" if each.caused_by else each.name for each in event.culprits)
         log.warning(
             "proxy %s rejected %s %s: %s; caused by %s; it goes on with what it accepted before",
             node.id,

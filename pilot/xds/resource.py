@@ -28,7 +28,8 @@ class Resource:
 
     `refers` names what must be served with it: a cluster's load assignment, a listener's routes. `fragment` and
     `delta_fragment` are `body` as a `resources` field of DiscoveryResponse and of DeltaDiscoveryResponse (tag and
-    length included), made once so that a response is a join.
+    length included), made once so that a response is a join. `patches` names the EnvoyFilters that
+    changed it, or the one that brought it if it is `added`.
     """
 
     type_url: str
@@ -39,6 +40,13 @@ class Resource:
     delta_fragment: bytes
     refers: tuple[tuple[str, str], ...] = ()
     origin: str = ""
+    patches: tuple[str, ...] = ()
+    added: bool = False
+
+    @property
+    def caused_by(self) -> str:
+        """Every configuration object that is known to have had a hand in it."""
+        return ", ".join(filter(None, (self.origin, *self.patches)))
 
 
 @attrs.frozen(eq=False)

@@ -48,7 +48,7 @@ def _type(status: TypeStatus) -> dict[str, object]:
         "nonce": status.sent_nonce,
         "acked": status.acked_version,
         "error": status.error,
-        "objects": [{"name": each.name, "origin": each.origin} for each in status.culprits],
+        "objects": [{"name": each.name, "origin": each.caused_by} for each in status.culprits],
         "acks": status.acks,
         "nacks": status.nacks,
         "staleNonces": status.stale_nonces,

@@ -23,6 +23,7 @@ from galley.config import Config, ConfigObject
 from galley.document import Document, Loaded
 from galley.ingest.yaml_documents import read_documents
 from galley.validate import validate
+from mesh_adapter.checks import CHECKS
 from pilot import ir
 from pilot.envoy import codec
 from pilot.generate import Generator
@@ -149,7 +150,7 @@ def _to_yaml(data: object) -> str:
 
 
 def _object(body: Mapping[str, Any]) -> ConfigObject[Any]:
-    verdict = validate(Document(INPUT, body, {}))
+    verdict = validate(Document(INPUT, body, {}), CHECKS)
     if verdict.object is None:
         raise ValueError("\n".join(str(problem) for problem in verdict.problems))
     return verdict.object

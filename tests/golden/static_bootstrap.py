@@ -50,8 +50,8 @@ def _clusters(resources: Resources) -> Iterator[dict[str, Any]]:
     assignments = {each["cluster_name"]: each for each in resources["endpoints"]}
     for cluster in copy.deepcopy(resources["clusters"]):
         if cluster.get("type") == "EDS":
-            del cluster["eds_cluster_config"]
-            cluster |= {"type": "STATIC", "load_assignment": assignments[cluster["name"]]}
+            name = cluster.pop("eds_cluster_config").get("service_name", cluster["name"])
+            cluster |= {"type": "STATIC", "load_assignment": assignments[name]}
         yield cluster
 
 

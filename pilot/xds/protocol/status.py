@@ -73,12 +73,13 @@ def culprits(resources: Iterable[Resource], error: str) -> tuple[Resource, ...]:
     """The resources of a rejected response that its error names, or the only one there was.
 
     Envoy's texts name clusters, listeners and routes by their name somewhere in a sentence; a name counts only where it
-    is not part of a longer one.
+    is not part of a longer one. Where none is named, what EnvoyFilters changed is suspected.
     """
     sent = tuple(resources)
     if len(sent) == 1:
         return sent
-    return tuple(each for each in sent if each.name in error and _named(each.name, error))
+    named = tuple(each for each in sent if each.name in error and _named(each.name, error))
+    return named or tuple(each for each in sent if each.patches)
 
 
 def _named(name: str, text: str) -> bool:

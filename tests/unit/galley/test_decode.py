@@ -9,8 +9,9 @@ import attrs
 import pytest
 
 from galley.decode import decode
-from galley.kinds import destination_rule, virtual_service
+from galley.kinds import destination_rule, envoy_filter, virtual_service
 from galley.kinds.destination_rule import ConsistentHashLB, DestinationRule, Failover, OutlierDetection, SimpleLB
+from galley.kinds.envoy_filter import Patch
 from galley.kinds.virtual_service import (
     HTTPRetry,
     HTTPRoute,
@@ -19,10 +20,11 @@ from galley.kinds.virtual_service import (
     StringMatch,
     VirtualService,
 )
+from galley.schema import Struct
 
 MESSAGES = [
     each
-    for module in (virtual_service, destination_rule)
+    for module in (virtual_service, destination_rule, envoy_filter)
     for each in vars(module).values()
     if isinstance(each, type) and attrs.has(each) and each.__module__ == module.__name__
 ]
@@ -197,3 +199,15 @@ def test_each_scalar_type_of_later_messages_is_decodable_already() -> None:
 def test_no_document_has_a_derived_field() -> None:
     _, findings = decode(StringMatch, {"elements": "/a"})
     assert [each.text for each in findings] == ["elements is not a known field"]
+
+
+def test_json_that_others_give_a_meaning_to_is_kept_as_it_was_written() -> None:
+    data = {"b": [1, 2.5, None, {"c": True}], "a": "ü"}
+    value, findings = decode(Patch, {"value": data})
+    assert not findings
+    assert value.value is not None
+    assert value.value.plain() == data
+
+
+def test_true_and_one_are_two_values() -> None:
+    assert len({Struct.of({"a": True}), Struct.of({"a": 1}), Struct.of({"a": 1.0})}) == 3

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
+from galley.finding import Finding
 from galley.validate import validate
 from tests.unit.galley.documents import ROUTED, destination_rule, document, virtual_service
 
@@ -380,3 +384,13 @@ def test_nonsense_is_told_and_survived(text: str) -> None:
     verdict = validate(document(text))
     assert verdict.object is None
     assert verdict.problems
+
+
+def test_checks_that_others_bring_count_for_their_kind() -> None:
+    def refuse(spec: Any) -> Iterator[Finding]:
+        yield Finding(("spec", "hosts", 0), f"{spec.hosts[0]!r} is not liked", "choose another")
+
+    found = validate(document(virtual_service()), {"VirtualService": refuse})
+    assert found.object is None
+    assert [each.message for each in found.problems] == ["spec.hosts[0] 'reviews' is not liked"]
+    assert validate(document(destination_rule()), {"VirtualService": refuse}).object is not None

@@ -8,7 +8,10 @@ from typing import Any
 import attrs
 import pytest
 
+from galley.config import ConfigObject
 from galley.kinds.destination_rule import OutlierDetection, TrafficPolicy
+from galley.kinds.envoy_filter import ApplyTo, EnvoyConfigObjectPatch, EnvoyFilter, Operation, Patch
+from galley.schema import Struct
 from pilot import ir
 from pilot.discovery import Discovery, Subscription, agent_of
 from pilot.model.proxy import NodeError
@@ -183,3 +186,17 @@ def test_a_grpc_client_is_told_its_targets_whoever_asks_for_it(discovery: Discov
     stream = Stream(discovery, caller)
     assert stream.names(LDS) == ["web.example:80"]
     assert discovery.resources_for("caller", {}, agent=agent_of(caller)) == stream.subscription.resources()
+
+
+def test_an_envoy_filter_that_would_break_a_connected_proxy_is_told_with_its_place(discovery: Discovery) -> None:
+    value = Struct.of({"virtual_hosts": [{"name": "a", "domains": ["WEB.example"]}]})
+    patch = EnvoyConfigObjectPatch(ApplyTo.ROUTE_CONFIGURATION, patch=Patch(Operation.MERGE, value))
+    spec = EnvoyFilter(config_patches=(patch,))
+    discovery.publish(snapshot(WEB, ConfigObject("EnvoyFilter", "default", "broken", spec, "a.yaml:3")))
+    assert discovery.left_out() == ()
+    stream = Stream(discovery, node())
+    (problem,) = discovery.left_out()
+    assert (problem.where, problem.object) == ("a.yaml:3", "EnvoyFilter default/broken")
+    assert "is left out of route configuration 15001: domain 'WEB.example' is in" in problem.message
+    stream.subscription.close()
+    assert discovery.left_out() == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from pilot.xds.protocol import Acked, Nacked, State
@@ -70,3 +71,11 @@ def test_culprits_are_the_resources_an_error_names(error: str, named: list[str])
 def test_the_only_resource_of_a_response_is_to_blame_whatever_the_error_says() -> None:
     only = cluster("web")
     assert culprits([only], "Proto constraint validation failed") == (only,)
+
+
+def test_where_an_error_names_none_what_envoy_filters_changed_is_suspected() -> None:
+    plain = cluster("web")
+    patched = attrs.evolve(cluster("shop"), origin="Gateway default/a", patches=("EnvoyFilter default/b",))
+    assert culprits([plain, patched], "Only unique values for domains are permitted") == (patched,)
+    assert culprits([plain, patched], "web is bad") == (plain,)
+    assert patched.caused_by == "Gateway default/a, EnvoyFilter default/b"
