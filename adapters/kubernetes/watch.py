@@ -96,6 +96,8 @@ class _Loop:
         try:
             while not self._mirror.closed:
                 changes, _ = self._mirror.wait()
+                if self._mirror.closed:
+                    return
                 self._touch(changes)
                 if self._mirror.loaded:
                     yield from self._tell()

@@ -165,6 +165,8 @@ class _Loop:
         try:
             while not self._mirror.closed:
                 changes, posted = self._mirror.wait()
+                if self._mirror.closed:
+                    return
                 for each in posted:
                     self._take(each)
                 yield from self._tell(self._touched(changes) | self._expired())

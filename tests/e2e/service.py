@@ -146,12 +146,12 @@ def _response(status: int, body: object) -> bytes:
     return "\r\n".join((*lines, "", "")).encode() + text
 
 
-async def main(name: str, port: int, kind: str) -> None:
+async def main(name: str, port: int, kind: str, address: str = "127.0.0.1") -> None:
     """Serves until the process is ended."""
     service = HttpService(name) if kind == "http" else TcpService(name)
-    server = await asyncio.start_server(service.serve, "127.0.0.1", port, backlog=512)
+    server = await asyncio.start_server(service.serve, address, port, backlog=512)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:]))

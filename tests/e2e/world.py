@@ -332,10 +332,10 @@ class Mesh:
         self.register(found)
         return found
 
-    def workload(self, service: str, name: str = "", *, kind: str = "http") -> Instance:
-        """A workload that runs and that nobody knows of yet."""
+    def workload(self, service: str, name: str = "", *, kind: str = "http", address: str = LOOPBACK) -> Instance:
+        """A workload that runs and that nobody knows of yet, listening on loopback or (0.0.0.0) there as well."""
         port = free_port()
-        command = [sys.executable, SERVICE, name or service, str(port), kind]
+        command = [sys.executable, SERVICE, name or service, str(port), kind, address]
         process = Process(f"service-{name or service}", command, folder=self.folder)
         self._children.append(process)
         process.start()

@@ -15,7 +15,7 @@ from kubeapi.access import Access
 from tests.contract.source_suite import Watching
 from tests.servers.http import RefusedError
 from tests.servers.kube_apiserver import KubeApiserver
-from tests.servers.kube_objects import account_token, apply, apply_file, collection, delete, kubeconfig_of
+from tests.servers.kube_objects import account_token, apply, apply_file, delete, kubeconfig_of, remove_all
 from tests.unit.galley.documents import virtual_service
 
 pytestmark = pytest.mark.integration
@@ -40,24 +40,7 @@ def definitions(kube_apiserver: KubeApiserver) -> Iterator[list[dict[str, Any]]]
     """Those that we ship, removed again: whoever comes next may want a cluster without."""
     found = apply_file(kube_apiserver, MANIFESTS / "crds.yaml")
     yield found
-    for each in found:
-        delete(kube_apiserver, each)
-    for each in found:
-        until_gone(kube_apiserver, each)
-
-
-def until_gone(server: KubeApiserver, item: dict[str, Any]) -> None:
-    """A definition goes only after its objects."""
-    path = f"{collection(item)}/{item['metadata']['name']}"
-
-    def gone() -> bool:
-        try:
-            server.get(path)
-        except RefusedError as refused:
-            return refused.status == 404
-        return False
-
-    server.process.wait_until(gone, f"{path} gone")
+    remove_all(kube_apiserver, found)
 
 
 def account(server: KubeApiserver, folder: Path) -> Path:
@@ -135,5 +118,4 @@ def test_a_pod_reads_its_own_token_again(
 
 def test_the_deployment_is_accepted(kube_apiserver: KubeApiserver, tmp_path: Path) -> None:
     account(kube_apiserver, tmp_path)
-    for each in apply_file(kube_apiserver, MANIFESTS / "mesh-adapter.yaml"):
-        delete(kube_apiserver, each)
+    remove_all(kube_apiserver, apply_file(kube_apiserver, MANIFESTS / "mesh-adapter.yaml"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,23 @@ def apply_file(server: KubeApiserver, manifest: Path) -> list[dict[str, Any]]:
 def delete(server: KubeApiserver, item: Mapping[str, Any]) -> None:
     """Delete it at once, as if nothing had to end in peace."""
     server.call("DELETE", f"{collection(item)}/{item['metadata']['name']}?gracePeriodSeconds=0")
+
+
+def remove_all(server: KubeApiserver, items: Sequence[Mapping[str, Any]]) -> None:
+    """Delete them and wait until they are gone, which definitions are only after their objects."""
+    for item in items:
+        delete(server, item)
+    for item in items:
+        path = f"{collection(item)}/{item['metadata']['name']}"
+        server.process.wait_until(lambda path=path: _is_gone(server, path), f"{path} gone")  # type: ignore[misc]
+
+
+def _is_gone(server: KubeApiserver, path: str) -> bool:
+    try:
+        server.get(path)
+    except RefusedError as refused:
+        return refused.status == 404
+    return False
 
 
 def account_token(server: KubeApiserver, namespace: str, account: str) -> str:
