@@ -94,7 +94,7 @@ class _Loop:
     def run(self) -> Iterator[Event]:
         """All events, until the mirror is closed."""
         try:
-            while not self._mirror.closed:
+            while True:
                 changes, _ = self._mirror.wait()
                 if self._mirror.closed:
                     return

@@ -163,7 +163,7 @@ class _Loop:
         """All events, until the mirror is closed."""
         self._discovery.start()
         try:
-            while not self._mirror.closed:
+            while True:
                 changes, posted = self._mirror.wait()
                 if self._mirror.closed:
                     return
