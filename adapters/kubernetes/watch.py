@@ -130,7 +130,9 @@ class _Loop:
                     f"{resource} {key}", _broken(resource, key, self._mirror.broken(resource))
                 )
         yield from self._told.problems("nodes", self._nodes_unread())
-        yield from self._told.stale(self._mirror.trouble())
+        trouble = self._mirror.trouble()
+        if trouble or self._mirror.loaded:  # else not fresh yet: what is still being listed was not told
+            yield from self._told.stale(trouble)
         if not self._synced and self._mirror.loaded:
             self._synced = True
             yield Synced()

@@ -248,10 +248,11 @@ class _Loop:
     def _status(self) -> Iterator[SourceEvent]:
         reasons = [f"kinds are not known: {self._undiscovered}"] if self._undiscovered else []
         reason = "; ".join(reasons + self._mirror.trouble())
-        if reason != self._reason:
+        told = self._discovered and self._mirror.loaded
+        if reason != self._reason and (reason or told):
             self._reason = reason
             yield Stale(reason) if reason else Fresh()
-        if not self._synced and self._discovered and self._mirror.loaded:
+        if not self._synced and told:
             self._synced = True
             yield Synced()
 

@@ -101,7 +101,8 @@ def test_kinds_come_and_objects_change_and_go_with_the_rights_of_the_manifests(
     delete(kube_apiserver, changed)
     watching.until(lambda event: event == Removed(unit))
     said = [each for each in watching.seen if isinstance(each, Stale | Fresh)]
-    assert not said or isinstance(said[-1], Fresh)
+    if said and isinstance(said[-1], Stale):  # kinds that were just defined are answered by 429 for a moment
+        watching.until(lambda event: isinstance(event, Fresh))
 
 
 @pytest.mark.usefixtures("one_definition")
