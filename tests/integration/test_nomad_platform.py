@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,11 @@ from adapters.platform import Delete
 from pilot.model.service import Endpoint, Health, Port, Protocol, ServiceKey
 from tests.contract.platform_suite import Listener
 from tests.servers.nomad import Nomad
+from tests.servers.nomad_job import SECOND, http_job
 
 pytestmark = pytest.mark.integration
 
 SLOW = 40.0
-SECOND = 1_000_000_000
-SERVE = """
-import http.server, os, sys
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        ill = self.path == "/health" and os.path.exists(sys.argv[2])
-        self.send_response(500 if ill else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-    def log_message(self, *_):
-        pass
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
-"""
-
 Listen = Callable[..., Listener]
 
 
@@ -51,25 +37,6 @@ def listen() -> Iterator[Listen]:
 
 def key(name: str, namespace: str = "default") -> ServiceKey:
     return ServiceKey(namespace, f"{name}.{namespace}.service.nomad")
-
-
-def job(name: str, ill: Path | None = None, *, count: int = 1, **more: Any) -> dict[str, Any]:
-    """A job whose group serves HTTP by raw_exec; with a check that fails while the file `ill` is there."""
-    service: dict[str, Any] = {"Name": name, "PortLabel": "http", "Provider": "nomad"} | more.pop("Service", {})
-    if ill is not None:
-        check = {"Name": "c", "Type": "http", "Path": "/health", "Interval": SECOND, "Timeout": SECOND}
-        service["Checks"] = [check]
-    config = {"command": sys.executable, "args": ["-c", SERVE, "${NOMAD_PORT_http}", str(ill)]}
-    task = {"Name": "serve", "Driver": "raw_exec", "Config": config, "Resources": {"CPU": 20, "MemoryMB": 30}}
-    group = {
-        "Name": "g",
-        "Count": count,
-        "Networks": [{"DynamicPorts": [{"Label": "http"}]}],
-        "Services": [service],
-        "Tasks": [task | {"KillTimeout": SECOND}],
-    }
-    found: dict[str, Any] = {"ID": name, "Datacenters": ["dc1"], "TaskGroups": [group | more.pop("Group", {})]}
-    return found | more
 
 
 def instances(heard: Listener, name: str, namespace: str = "default") -> tuple[Endpoint, ...]:
@@ -94,9 +61,9 @@ def label(endpoint: Endpoint, name: str) -> str:
 
 def test_appears_scales_and_is_purged(nomad: Nomad, listen: Listen) -> None:
     heard = listen(nomad.http_addr).synced()
-    more: Mapping[str, Any] = {"Tags": ["v1", "tier=gold"], "Meta": {"protocol": "http", "mesh-port": "8000"}}
-    nomad.run(job("scaled", Service=more))
-    nomad.run(job("other"))
+    more: dict[str, Any] = {"Tags": ["v1", "tier=gold"], "Meta": {"protocol": "http", "mesh-port": "8000"}}
+    nomad.run(http_job("scaled", service=more))
+    nomad.run(http_job("other"))
     healthy(heard, "scaled", 1)
     assert heard.services[key("scaled")].ports == (Port("http", 8000, Protocol.HTTP),)
     (first,) = instances(heard, "scaled")
@@ -107,14 +74,14 @@ def test_appears_scales_and_is_purged(nomad: Nomad, listen: Listen) -> None:
     assert {("version", "v1"), ("tier", "gold"), ("nomad.job", "scaled"), ("nomad.group", "g")} <= set(first.labels)
     assert label(first, "nomad.alloc") == allocation["ID"]
     assert label(first, "nomad.node") == "nomad-dc1"
-    nomad.run(job("scaled", count=3, Service=more))
+    nomad.run(http_job("scaled", count=3, service=more))
     healthy(heard, "scaled", 3)
     assert first in instances(heard, "scaled")
-    nomad.run(job("scaled", count=1, Service=more))
+    nomad.run(http_job("scaled", count=1, service=more))
     healthy(heard, "scaled", 1)
     nomad.remove("scaled")
     heard.until(lambda: Delete(key("scaled")) in heard.events, "Delete", SLOW)
-    nomad.run(job("scaled", Service=more))
+    nomad.run(http_job("scaled", service=more))
     healthy(heard, "scaled", 1)
     healthy(heard, "other", 1)
 
@@ -122,7 +89,7 @@ def test_appears_scales_and_is_purged(nomad: Nomad, listen: Listen) -> None:
 def test_a_check_fails_and_recovers(nomad: Nomad, listen: Listen, tmp_path: Path) -> None:
     ill = tmp_path / "ill"
     heard = listen(nomad.http_addr).synced()
-    nomad.run(job("checked", ill))
+    nomad.run(http_job("checked", checked=True, ill=str(ill)))
     healthy(heard, "checked", 1)
     ill.touch()
     until(heard, "checked", lambda found: [e.health for e in found] == [Health.UNHEALTHY], "unhealthy")
@@ -134,10 +101,10 @@ def test_a_check_fails_and_recovers(nomad: Nomad, listen: Listen, tmp_path: Path
 
 def test_tags_and_meta_change_in_place_and_a_moved_allocation_is_followed(nomad: Nomad, listen: Listen) -> None:
     heard = listen(nomad.http_addr).synced()
-    nomad.run(job("tagged", Service={"Tags": ["v1"]}))
+    nomad.run(http_job("tagged", service={"Tags": ["v1"]}))
     healthy(heard, "tagged", 1)
     (before,) = instances(heard, "tagged")
-    nomad.run(job("tagged", Service={"Tags": ["v2"], "Meta": {"team": "shop"}}))
+    nomad.run(http_job("tagged", service={"Tags": ["v2"], "Meta": {"team": "shop"}}))
     until(heard, "tagged", lambda f: [(label(e, "version"), label(e, "team")) for e in f] == [("v2", "shop")], "v2")
     (after,) = instances(heard, "tagged")
     assert after.instance == before.instance
@@ -154,9 +121,13 @@ def test_a_canary_is_told_from_the_stable_ones_until_it_is_promoted(
     update = {"Update": {"Canary": 1, "MaxParallel": 1, "HealthCheck": "checks"} | quick}
     service = {"Tags": ["stable"], "CanaryTags": ["next"], "CanaryMeta": {"version": "2"}, "Meta": {"version": "1"}}
     heard = listen(nomad.http_addr).synced()
-    nomad.run(job("canary", tmp_path / "a", Service=service, Group=update))
+    nomad.run(http_job("canary", checked=True, ill=str(tmp_path / "a"), service=service, group=update))
     healthy(heard, "canary", 1)
-    nomad.run(job("canary", tmp_path / "b", Service=service | {"Meta": {"version": "2"}}, Group=update))
+    nomad.run(
+        http_job(
+            "canary", checked=True, ill=str(tmp_path / "b"), service=service | {"Meta": {"version": "2"}}, group=update
+        )
+    )
     healthy(heard, "canary", 2)
     told = {(label(e, "canary"), label(e, "version"), label(e, "next")) for e in instances(heard, "canary")}
     assert told == {("false", "1", ""), ("true", "2", "true")}
@@ -174,7 +145,7 @@ def _promotable(nomad: Nomad, name: str) -> str | None:
 
 def test_a_drained_node_drains_what_is_moved(nomad: Nomad, listen: Listen) -> None:
     heard = listen(nomad.http_addr).synced()
-    nomad.run(job("drained"))
+    nomad.run(http_job("drained"))
     healthy(heard, "drained", 1)
     (node,) = nomad.get("/v1/nodes")
     try:
@@ -190,7 +161,7 @@ def test_restarted_with_nothing_leaves_traffic_alone(tmp_path: Path, listen: Lis
     """A server in development mode forgets everything with its death; what runs is not thereby gone."""
     with Nomad(tmp_path / "nomad") as nomad:
         heard = listen(nomad.http_addr).synced()
-        nomad.run(job("kept"))
+        nomad.run(http_job("kept"))
         healthy(heard, "kept", 1)
         before = instances(heard, "kept")
         nomad.kill()
@@ -198,7 +169,7 @@ def test_restarted_with_nothing_leaves_traffic_alone(tmp_path: Path, listen: Lis
         nomad.start()
         heard.until(lambda: "suspect" in heard.stale, "suspicion", SLOW)
         assert instances(heard, "kept") == before
-        nomad.run(job("new"))
+        nomad.run(http_job("new"))
         healthy(heard, "new", 1)
         assert instances(heard, "kept") == before
         assert not [e for e in heard.events if isinstance(e, Delete)]
@@ -207,7 +178,7 @@ def test_restarted_with_nothing_leaves_traffic_alone(tmp_path: Path, listen: Lis
 def test_restarted_with_its_data_tells_only_differences(tmp_path: Path, listen: Listen) -> None:
     with Nomad(tmp_path / "nomad", persistent=True) as nomad:
         heard = listen(nomad.http_addr).synced()
-        nomad.run(job("steady"))
+        nomad.run(http_job("steady"))
         healthy(heard, "steady", 1)
         heard.settled()
         count = len(heard.events)
@@ -228,8 +199,8 @@ def test_namespaces_and_a_token_that_is_taken_away(tmp_path: Path, listen: Liste
         made = nomad.call("PUT", "/v1/acl/token", {"Type": "client", "Policies": ["mesh"]}).json
         file = tmp_path / "token"
         file.write_text(made["SecretID"])
-        nomad.run(job("shared"))
-        nomad.run(job("shared", Namespace="shop"))
+        nomad.run(http_job("shared"))
+        nomad.run(http_job("shared", Namespace="shop"))
         heard = listen(nomad.http_addr, token_file=str(file)).synced()
         heard.until(lambda: len(instances(heard, "shared", "shop")) == 1, "one in the namespace shop", SLOW)
         healthy(heard, "shared", 1)
