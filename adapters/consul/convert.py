@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from adapters.consul.nomad_id import nomad_labels
 from adapters.instance import DEFAULT_MESH_PORT, DEFAULT_NAMESPACE, Instance, meta_port, services_of, tag_labels
 from adapters.platform import Problem
 from pilot.model.service import Endpoint, Health, Locality, Service, ServiceKey
@@ -175,7 +176,7 @@ def _instance(
         address=address,
         ports=(),
         instance=f"{datacenter}/{node['Node']}/{service['ID']}",
-        labels=tag_labels(service.get("Tags") or (), meta),
+        labels=tag_labels(service.get("Tags") or (), {**meta, **nomad_labels(str(service["ID"]), name)}),
         locality=Locality(datacenter, meta.get("zone") or (node.get("Meta") or {}).get("zone") or ""),
         weight=_weight(service, entry.get("Checks") or ()),
         health=health,

@@ -211,7 +211,7 @@ def spec_of(allocation: Allocation, specs: tuple[Spec, ...]) -> Spec | None:
 
 def _runs_the_same(before: Allocation, after: Allocation) -> bool:
     """Whether the servers did not give it another version since: they did not decide, or decided to end it."""
-    return before.assigned == after.assigned or after.leaving
+    return before.assigned == after.assigned or after.desired_status != "run"
 
 
 def _told(before: tuple[str, ...] | None, statuses: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -49,7 +49,8 @@ class NomadServer:
         self.mute = False
         """Events get lost: changes happen, and streams hear nothing of them."""
         self.events: list[Json] = []
-        self._published = 0
+        self.published = 0
+        """Events that were told since it was made."""
         self._tables = {ALLOCATIONS: 10, NODES: 10, SERVICES: 10}
         self.nodes: dict[str, Json] = {}
         self.jobs: dict[tuple[str, str], list[Json]] = {}
@@ -263,11 +264,9 @@ class NomadServer:
     def wait_events(self, published: int, generation: int) -> tuple[list[Json], int, bool]:
         """Events behind that many, how many there were by now, and whether the stream goes on; [] for a heartbeat."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._published > published or self._generation != generation, self.heartbeat
-            )
-            count = min(self._published - published, len(self.events))
-            return self.events[len(self.events) - count :], self._published, self._generation == generation
+            self._changed.wait_for(lambda: self.published > published or self._generation != generation, self.heartbeat)
+            count = min(self.published - published, len(self.events))
+            return self.events[len(self.events) - count :], self.published, self._generation == generation
 
     @property
     def generation(self) -> int:
@@ -301,7 +300,7 @@ class NomadServer:
             return
         self.events.append(event)
         del self.events[:-BUFFERED]
-        self._published += 1
+        self.published += 1
         self._changed.notify_all()
 
 
