@@ -122,7 +122,7 @@ class Feed:
         """Jobs to read; each to be answered by `job_read` or `job_not_read`."""
         if now < self._ask_at:
             return ()
-        wanted = tuple(sorted((self._store.unknown_jobs() | self._outdated) - self._asked))
+        wanted = tuple(sorted((self._store.unknown_jobs | self._outdated) - self._asked))
         self._asked.update(wanted)
         return wanted
 
@@ -139,7 +139,7 @@ class Feed:
     def next_due(self) -> float:
         """When there may be something to do although nothing was heard."""
         listing = self._list_at if self.streaming and not self._under_way else math.inf
-        asking = self._ask_at if self._store.unknown_jobs() - self._asked else math.inf
+        asking = self._ask_at if self._store.unknown_jobs - self._asked else math.inf
         return min(listing, asking, self.checks.next_due())
 
     # What was read
@@ -218,7 +218,7 @@ class Feed:
 
     def is_settled(self, now: float) -> bool:
         """Whether all that the first list needs to be understood was read."""
-        if not self.loaded or self._store.unknown_jobs():
+        if not self.loaded or self._store.unknown_jobs:
             return False
         return self.checks.all_seen or now >= self._listed_at + CHECKS_PATIENCE
 

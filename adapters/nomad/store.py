@@ -45,6 +45,8 @@ class Store:
     nodes: dict[str, Node] = attrs.field(factory=dict)
     jobs: dict[JobName, tuple[Spec, ...]] = attrs.field(factory=dict)
     checks: dict[str, Mapping[str, tuple[str, ...]]] = attrs.field(factory=dict)
+    unknown_jobs: set[JobName] = attrs.field(factory=set)
+    """Jobs with registrations of which nothing was read."""
     _of_alloc: dict[str, set[ServiceName]] = attrs.field(factory=dict)
     _of_node: dict[str, set[ServiceName]] = attrs.field(factory=dict)
     _of_job: dict[JobName, set[ServiceName]] = attrs.field(factory=dict)
@@ -61,6 +63,7 @@ class Store:
             for registration in found.values():
                 self._index(registration)
         self.jobs = {job: specs for job, specs in self.jobs.items() if job in self._of_job}
+        self.unknown_jobs = self._of_job.keys() - self.jobs.keys()
         self.checks = {alloc: results for alloc, results in self.checks.items() if alloc in self._of_alloc}
 
     def apply(self, event: NomadEvent) -> Names:
@@ -83,6 +86,7 @@ class Store:
 
     def learn(self, job: JobName, specs: Iterable[Spec]) -> Names:
         """Versions of a job; those that are known stay."""
+        self.unknown_jobs.discard(job)
         known = {spec.version: spec for spec in self.jobs.get(job, ())}
         merged = known | {spec.version: spec for spec in specs}
         if merged == known and job in self.jobs:
@@ -114,10 +118,6 @@ class Store:
             spec_of(allocation, self.jobs[job]),
             self.checks.get(allocation.id, {}).get(registration.name[1]),
         )
-
-    def unknown_jobs(self) -> frozenset[JobName]:
-        """Jobs with registrations of which nothing was read."""
-        return frozenset(self._of_job.keys() - self.jobs.keys())
 
     def outdated_jobs(self) -> frozenset[JobName]:
         """Jobs with registrations of which another version runs than those that were read."""
@@ -171,7 +171,10 @@ class Store:
         name = registration.name
         self._of_alloc.setdefault(registration.alloc, set()).add(name)
         self._of_node.setdefault(registration.node, set()).add(name)
-        self._of_job.setdefault((name[0], registration.job), set()).add(name)
+        job = (name[0], registration.job)
+        self._of_job.setdefault(job, set()).add(name)
+        if job not in self.jobs:
+            self.unknown_jobs.add(job)
 
     def _unindex(self, gone: Registration, left: Iterable[Registration]) -> None:
         """Forget who depends on what, where no other instance of the service does."""
@@ -183,8 +186,8 @@ class Store:
                 del self.allocations[gone.alloc]
         if all(other.node != gone.node for other in rest):
             self._drop(self._of_node, gone.node, gone.name)
-        if all(other.job != gone.job for other in rest):
-            self._drop(self._of_job, job, gone.name)
+        if all(other.job != gone.job for other in rest) and self._drop(self._of_job, job, gone.name):
+            self.unknown_jobs.discard(job)
 
     @staticmethod
     def _drop(index: dict[K, set[ServiceName]], key: K, name: ServiceName) -> bool:
