@@ -33,7 +33,7 @@ from tests.contract.nomad_server import NomadServer
 from tests.servers.nomad import Nomad
 from tests.servers.nomad_job import http_job
 
-DEADLINE = 150.0
+DEADLINE = 60.0
 REAL = 40
 
 
@@ -174,17 +174,6 @@ def of_changes(server: Server, watcher: Watcher, rounds: int, services: int) -> 
     return found
 
 
-def of_a_check(server: Server, watcher: Watcher, rounds: int, services: int) -> list[float]:
-    """Of a check that begins to fail: it is asked for in its turn."""
-    pick = [(random.randrange(services), turn % 4 + 1) for turn in range(rounds)]
-    return measured(
-        watcher,
-        rounds,
-        lambda t: server.order("check", allocation(*pick[t]), "failure"),
-        lambda t: watcher.health(f"s{pick[t][0]}").get(allocation(*pick[t])) is Health.UNHEALTHY,
-    )
-
-
 def of_a_real_nomad() -> list[float]:
     """Seconds from a deregistration by Nomad's API to the event, of REAL tasks."""
     with tempfile.TemporaryDirectory() as folder, Nomad(Path(folder)) as nomad:
@@ -240,8 +229,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         tell("idle, of one core", "%", (time.process_time() - cpu) * 5, 2.0)
         for kind, taken in of_changes(server, watcher, options.rounds, options.services).items():
             tell_times(kind, taken, 100.0, size)
-        slow = of_a_check(server, watcher, 3, options.services)
-        tell("a check that fails, mean", "s", statistics.mean(slow), None, f"{size}; bounded by checkRate")
+        between = options.services * options.instances / NomadOptions().check_rate
+        tell("between two looks at one check, by checkRate", "s", between)
         tell("memory, peak", "MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     finally:
         watcher.close()
