@@ -35,7 +35,7 @@ from adapters.platform import Problem
 RELIST_EVERY = 300.0
 RELIST_SOONEST = 30.0
 RETRY = 0.5
-CHECKS_PATIENCE = 2.0
+CHECKS_PATIENCE = 1.0
 """Seconds after the first list for which Synced waits for the results of checks."""
 _NONE: Names = frozenset()
 T = TypeVar("T")

@@ -32,7 +32,7 @@ class NomadOptions:
         (), help="Region to read; repeatable; '*' for all. Default: the agent's own.", flag="region", env="NOMAD_REGION"
     )
     check_interval: float = option(2.0, help="Seconds between two looks at the checks of an allocation.")
-    check_rate: float = option(15.0, help="Looks at checks a second, at most; beyond it the interval grows.")
+    check_rate: float = option(10.0, help="Looks at checks a second, at most; beyond it the interval grows.")
     silence: float = option(75.0, help="Seconds without a heartbeat after which the event stream is opened again.")
     empty_hold: float = option(
         300.0, help="Seconds that services are kept when Nomad suddenly tells of none; 0 believes it at once."
