@@ -16,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from citadel import ca_files, durable, identity, profile
+from citadel.attest import Attested
+from citadel.attest.static import new_join_token
 from citadel.authority import Authority, AuthorityError
 from citadel.csr import CsrError
 from citadel.identity import IdentityError
@@ -71,6 +73,24 @@ def issue(
     except OSError as error:
         raise click.ClickException(f"--out {out}: {error.strerror}") from None
     click.echo(f"{spiffe} until {until:%Y-%m-%d %H:%M:%S} UTC: {CHAIN}, {KEY}, {ROOTS} in {folder}")
+
+
+@cert.command("join-token")
+@click.option("--namespace", default="default", show_default=True, help="Namespace of the identity.")
+@click.option("--service-account", required=True, help="Service account of the identity.")
+@click.option("--ttl", type=Duration(), default="24h", show_default=True, help="How long it may wait for its use.")
+@click.option(
+    "--join-tokens", required=True, help="Folder that the control plane's --attest static,join_tokens=… names."
+)
+def join_token(namespace: str, service_account: str, ttl: timedelta, join_tokens: str) -> None:
+    """Make a token by which one workload gets its first certificate, once, and print it."""
+    try:
+        identity.workload("any", namespace, service_account)
+        click.echo(new_join_token(Path(join_tokens), Attested(namespace, service_account), datetime.now(UTC) + ttl))
+    except IdentityError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"--join-tokens {join_tokens}: {error.strerror}") from None
 
 
 @cert.command()

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -16,11 +16,16 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from adapters.platform import PLATFORMS, Announcement
+from citadel.attest import ATTESTORS
+from citadel.authority import AuthorityError
+from citadel.identity import IdentityError
 from mesh_adapter import assembly, logs, platforms_reload
+from mesh_adapter.authorities import AuthorityOptions, Duration, authority_options
 from mesh_adapter.commands import options, platform_options
 from mesh_adapter.control_plane import ControlPlane
 from mesh_adapter.http import application
 from mesh_adapter.metrics import ControlPlaneCollector
+from mesh_adapter.security import Security, SecurityOptions
 from pilot.xds.server import Listen, XdsServer
 
 log = logging.getLogger(__name__)
@@ -64,6 +69,31 @@ class Addresses:
 )
 @platform_options.by_kind
 @click.option("--xds-addr", default="127.0.0.1:15010", show_default=True, help="Where proxies connect, plaintext.")
+@authority_options
+@click.option(
+    "--xds-tls-addr",
+    default="127.0.0.1:15012",
+    show_default=True,
+    help="Where proxies connect by mutual TLS, and certificates are issued; with --ca only.",
+)
+@click.option("--xds-tls-name", multiple=True, help="A further DNS name or IP address of that port. Repeatable.")
+@click.option(
+    "--attest",
+    multiple=True,
+    metavar="KIND[,OPTION=VALUE…]",
+    help=f"Whose word counts for who a workload is: {', '.join(ATTESTORS)}. Repeatable.",
+)
+@click.option("--trust-domain-alias", multiple=True, help="A trust domain that counts as the mesh's own. Repeatable.")
+@click.option(
+    "--workload-cert-ttl",
+    type=Duration(),
+    default="24h",
+    show_default=True,
+    help="Life of a leaf unless its caller says.",
+)
+@click.option(
+    "--max-workload-cert-ttl", type=Duration(), default="2160h", show_default=True, help="Longest life of a leaf."
+)
 @options.http_address
 @click.option(
     "--debounce",
@@ -86,6 +116,13 @@ def start(
     platforms_file: str,
     config: tuple[str, ...],
     xds_addr: str,
+    ca: AuthorityOptions,
+    xds_tls_addr: str,
+    xds_tls_name: tuple[str, ...],
+    attest: tuple[str, ...],
+    trust_domain_alias: tuple[str, ...],
+    workload_cert_ttl: timedelta,
+    max_workload_cert_ttl: timedelta,
     http_addr: str,
     debounce: float,
     log_level: str,
@@ -106,16 +143,33 @@ def start(
         config=config,
         merge_by_name=merge == "by-name",
     )
+    security = SecurityOptions(
+        ca=ca,
+        address=xds_tls_addr,
+        aliases=trust_domain_alias,
+        attest=attest,
+        names=xds_tls_name,
+        ttl=workload_cert_ttl,
+        max_ttl=max_workload_cert_ttl,
+    )
+    if attest and not ca.name:
+        raise click.UsageError("--attest needs a certificate authority: give --ca embedded or --ca vault")
     try:
-        uvloop.run(serve(chosen, Addresses(xds_addr, http_addr), debounce))
-    except assembly.SetupError as error:
+        uvloop.run(serve(chosen, Addresses(xds_addr, http_addr), debounce, security if ca.name else None))
+    except (assembly.SetupError, IdentityError) as error:
         raise click.UsageError(str(error)) from error
-    except OSError as error:
+    except (AuthorityError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 
-async def serve(chosen: assembly.Options, addresses: Addresses, debounce: float = 0.05) -> None:
-    """Runs until SIGTERM or SIGINT. SetupError for options that can't be carried out, OSError for addresses."""
+async def serve(
+    chosen: assembly.Options,
+    addresses: Addresses,
+    debounce: float = 0.05,
+    secured: SecurityOptions | None = None,
+) -> None:
+    """Runs until SIGTERM or SIGINT. SetupError for options that can't be carried out, OSError for addresses,
+    AuthorityError for a certificate authority that can't sign."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -129,13 +183,17 @@ async def serve(chosen: assembly.Options, addresses: Addresses, debounce: float 
     )
     registry = CollectorRegistry()
     ControlPlaneCollector(plane, registry)
-    xds = XdsServer(plane.discovery, registry=registry, clock=_now)
-    xds_port = await _start_xds(xds, addresses.xds)
+    security = Security(secured, registry) if secured else None
+    xds = _xds_server(plane, registry, security)
+    xds_port = await _start_xds(xds, addresses.xds, security)
     runner = web.AppRunner(application(plane, xds, registry), access_log=None)
     follower: asyncio.Future[None] | None = None
+    opening: asyncio.Task[None] | None = None
     try:
         http_port = await _start_http(runner, addresses.http)
         click.echo(f"xds listening on {_with_port(addresses.xds, xds_port)}")
+        if security and secured:
+            opening = await _open(security, secured.address)
         click.echo(f"http listening on {_with_port(addresses.http, http_port)}")
         plane.announce(Announcement(addresses.xds.rpartition(":")[0].strip("[]"), xds_port, http_port))
         plane.start()
@@ -147,6 +205,11 @@ async def serve(chosen: assembly.Options, addresses: Addresses, debounce: float 
         if follower:
             follower.cancel()
         await xds.stop(GRACE)
+        if opening:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+        if security:
+            await security.close()
         await runner.cleanup()
         await plane.close()
     click.echo("stopped")
@@ -169,12 +232,33 @@ async def _announce(plane: ControlPlane, stop: asyncio.Event) -> None:
         ready.cancel()
 
 
-async def _start_xds(xds: XdsServer, address: str) -> int:
+def _xds_server(plane: ControlPlane, registry: CollectorRegistry, security: Security | None) -> XdsServer:
+    if security is None:
+        return XdsServer(plane.discovery, registry=registry, clock=_now)
+    services = (security.csr_service,)
+    return XdsServer(plane.discovery, registry=registry, clock=_now, services=services, admit=security.admit)
+
+
+async def _start_xds(xds: XdsServer, address: str, security: Security | None) -> int:
+    behind = [Listen(security.port.behind)] if security else []
     try:
-        (port,) = await xds.start([Listen(address)])
+        port, *_ = await xds.start([Listen(address), *behind])
     except OSError as error:
         raise OSError(f"{error} with --xds-addr") from error
     return port
+
+
+async def _open(security: Security, address: str) -> asyncio.Task[None]:
+    """Opens the secure port: before this returns if the authority signs already, else as soon as it does."""
+
+    async def open_port() -> None:
+        click.echo(f"xds over TLS listening on {_with_port(address, await security.listen())}")
+
+    await security.start()
+    opening = asyncio.ensure_future(open_port())
+    if security.can_listen:
+        await opening
+    return opening
 
 
 def _calm_collector() -> None:

@@ -125,6 +125,11 @@ class Proxy:
         return self.view.outbound.namespace
 
 
+def claimed_namespace(node_id: str, metadata: Mapping[str, Any]) -> str:
+    """The namespace that a node says it is in. NodeError if its id can't be read."""
+    return str(metadata.get("NAMESPACE") or _parse_id(node_id)[3] or "default")
+
+
 def parse_proxy(
     node_id: str, metadata: Mapping[str, Any], locality: Locality = NOWHERE, agent: Agent = NOBODY
 ) -> Proxy:
@@ -135,8 +140,8 @@ def parse_proxy(
     """
     if agent.too_old:
         raise NodeError(f"node {node_id!r}: {agent.too_old}")
-    kind, address, name, namespace = _parse_id(node_id)
-    namespace = str(metadata.get("NAMESPACE") or namespace or "default")
+    kind, address, name, _ = _parse_id(node_id)
+    namespace = claimed_namespace(node_id, metadata)
     view = ProxyView(
         outbound=OutboundView(
             namespace=namespace,

@@ -121,6 +121,7 @@ class Connection(Generic[Q, R]):
         subscription: Subscription,
         connected_at: datetime,
         shared: Shared,
+        address: str,
     ) -> None:
         self._context = context
         self._variant = variant
@@ -129,6 +130,7 @@ class Connection(Generic[Q, R]):
         self._subscription = subscription
         self._connected_at = connected_at
         self._shared = shared
+        self._address = address
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
         self._changed_at = 0.0
@@ -140,7 +142,7 @@ class Connection(Generic[Q, R]):
     def status(self) -> ConnectionStatus:
         return ConnectionStatus(
             node=self._node,
-            address=self._context.peer(),
+            address=self._address,
             variant=self._variant.name,
             connected_at=self._connected_at,
             types=self._session.status(),

@@ -16,6 +16,7 @@ import grpc
 import grpc.aio
 from prometheus_client import CollectorRegistry
 
+from pilot.xds.access import Admit, Admitted, admit_all, check_claims
 from pilot.xds.cache import Encodings
 from pilot.xds.connection import (
     DELTA,
@@ -96,7 +97,8 @@ class Listen:
 
 
 class XdsServer:
-    """`clock` gives the time that `connections` shows; `services` are further gRPC handlers on the same ports."""
+    """`clock` gives the time that `connections` shows; `services` are further gRPC handlers on the same ports; `admit`
+    decides who may open a stream."""
 
     def __init__(
         self,
@@ -106,11 +108,13 @@ class XdsServer:
         clock: Callable[[], datetime],
         services: Iterable[grpc.GenericRpcHandler] = (),
         options: Mapping[str, int] = OPTIONS,
+        admit: Admit = admit_all,
     ) -> None:
         self._directory = directory
         self._clock = clock
         self._services = tuple(services)
         self._options = tuple(options.items())
+        self._admit = admit
         self._shared = Shared(XdsMetrics(registry), Encodings(), Rejections())
         self._connections: dict[Connection[Any, Any], None] = {}
         self._server: grpc.aio.Server | None = None
@@ -160,13 +164,15 @@ class XdsServer:
         return serve
 
     async def _serve(self, variant: Variant[Q, R], types: Sequence[str], context: Any) -> None:
+        admitted = await self._admit(context)
         data = await context.read()
         if data is grpc.aio.EOF:
             return
         first = decode(variant, data)
-        node, subscription = self._connect(first.node)
+        node, subscription = self._connect(first.node, admitted)
         try:
-            connection = Connection(context, variant, types, node, subscription, self._clock(), self._shared)
+            address = admitted.address
+            connection = Connection(context, variant, types, node, subscription, self._clock(), self._shared, address)
             await self._run(connection, node, types, first)
         finally:
             subscription.close()
@@ -180,13 +186,14 @@ class XdsServer:
             del self._connections[connection]
             self._shared.metrics.disconnected(node.user_agent_version, node.id, types)
 
-    def _connect(self, node: Node | None) -> tuple[Node, Subscription]:
+    def _connect(self, node: Node | None, admitted: Admitted) -> tuple[Node, Subscription]:
         try:
             if node is None or not node.id:
                 raise ValueError(
                     "the first request of a stream must carry a node with an id, sidecar~IP~NAME.NAMESPACE~DOMAIN "
                     "or router~IP~NAME.NAMESPACE~DOMAIN (node.id in Envoy's bootstrap, or --service-node)"
                 )
+            check_claims(node, admitted)
             return node, self._directory.connect(node)
         except ValueError as error:
             self._shared.metrics.refused_stream()

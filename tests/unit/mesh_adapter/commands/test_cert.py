@@ -14,6 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from citadel import identity, profile
+from citadel.attest import Attested
+from citadel.attest.static import StaticAttestor
 from mesh_adapter.cli import cli
 from tests.unit.citadel.ca_sets import DAY, offline_root
 
@@ -160,3 +162,15 @@ def test_status_warns_of_a_certificate_that_nobody_replaced(tmp_path: Path) -> N
     result = run("status", "--ca-dir", str(tmp_path / "ca"))
     assert result.exit_code == 1
     assert "90%" in result.output
+
+
+async def test_a_join_token_from_the_command(tmp_path: Path) -> None:
+    result = run("join-token", "--service-account", "web", "--join-tokens", str(tmp_path / "tokens"))
+    assert result.exit_code == 0
+    attestor = StaticAttestor(join_tokens=str(tmp_path / "tokens"))
+    assert await attestor.attest(result.output.strip()) == Attested("default", "web")
+
+
+def test_a_join_token_for_what_is_no_name(tmp_path: Path) -> None:
+    assert run("join-token", "--service-account", "a/b", "--join-tokens", str(tmp_path)).exit_code == 2
+    assert list(tmp_path.iterdir()) == []
