@@ -5,7 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("xds", "consul_scale", "nomad_scale", "kubernetes_scale", "plan_scale", "gateway_api", "citadel_sign")
+BENCHMARKS = (
+    "xds",
+    "consul_scale",
+    "nomad_scale",
+    "kubernetes_scale",
+    "plan_scale",
+    "gateway_api",
+    "citadel_sign",
+    "mixer_dispatch",
+)
 
 
 def main(names: list[str]) -> int:

@@ -22,6 +22,7 @@ COMMANDS = {
     "proxy-config": "mesh_adapter.commands.proxy_config:proxy_config",
     "cert": "mesh_adapter.commands.cert:cert",
     "demo": "mesh_adapter.commands.demo:demo",
+    "mixer": "mesh_adapter.commands.mixer:mixer",
     "version": "mesh_adapter.commands.version:version",
 }
 

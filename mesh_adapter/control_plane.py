@@ -30,6 +30,8 @@ from galley.route_findings import Spoken
 from mesh_adapter.checks import CHECKS
 from mesh_adapter.feed import Feed
 from mesh_adapter.platforms import Opened, Platforms
+from mixer.rules import compile_rules
+from mixer.ruleset import RuleSet
 from pilot.discovery import Discovery
 from pilot.model.catalog import Catalog
 from pilot.model.service import Protocol
@@ -77,6 +79,7 @@ class ControlPlane:
         )
         self._state = process.State(checks=CHECKS)
         self._config = self._state.config()
+        self._rules = compile_rules(self._config)
         self._reported: frozenset[Problem] = frozenset()
         self._sources = tuple(sources)
         self._feeds = [Feed(name, each, self._from_source, self._source_failed) for name, each in sources.items()]
@@ -156,9 +159,20 @@ class ControlPlane:
         return self._state
 
     def config_problems(self) -> tuple[Problem, ...]:
-        """What operators should know of the documents: refused ones first, then what the analysis warns of, then
-        EnvoyFilters that would break what proxies are told."""
-        return (*self._state.problems(), *self._warnings, *self._gateway_api, *self.discovery.left_out())
+        """What operators should know of the documents: refused ones first, then Mixer's rules with mistakes, what the
+        analysis warns of, and EnvoyFilters that would break what proxies are told."""
+        return (
+            *self._state.problems(),
+            *self._rules.problems,
+            *self._warnings,
+            *self._gateway_api,
+            *self.discovery.left_out(),
+        )
+
+    @property
+    def rules(self) -> RuleSet:
+        """Mixer's rules in force."""
+        return self._rules
 
     # Called in the watching threads.
 
@@ -201,6 +215,7 @@ class ControlPlane:
             return
         if self._config.version != self._state.version:
             self._config = self._state.config()
+            self._compile_rules()
         snapshot = Snapshot(self._platforms.catalog(), self._config)
         current = self.discovery.snapshot
         if current is None or current.catalog is not snapshot.catalog or current.config is not snapshot.config:
@@ -232,6 +247,12 @@ class ControlPlane:
         before = set(self._warnings)
         self._warnings = tuple(analyze.analyze(snapshot.config, ports.keys(), ports))
         self._log(problem for problem in self._warnings if problem not in before)
+
+    def _compile_rules(self) -> None:
+        """Mixer's rules anew, if what concerns them changed; a rule with a mistake stays in force as it was."""
+        before = set(self._rules.problems)
+        self._rules = compile_rules(self._config, self._rules)
+        self._log(problem for problem in self._rules.problems if problem not in before)
 
     def _tell_gateway_api(self) -> None:
         """Conditions of the Gateway API's objects that do not hold; services may make any of them hold, or not."""

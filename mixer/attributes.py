@@ -113,6 +113,10 @@ class Reference:
         return value.get(self.key) if isinstance(value, Mapping) else None
 
 
+_Read = dict[str | tuple[str, str], Condition]
+"""Attributes by name, entries by name and key: References are made of them when somebody asks."""
+
+
 class TrackedBag(Mapping[str, Value]):
     """A bag that keeps account of what was read from it: `references` is what a verdict may be cached by.
 
@@ -120,24 +124,29 @@ class TrackedBag(Mapping[str, Value]):
     accounted for alone; the whole map is, when it is walked, counted or compared.
     """
 
-    __slots__ = ("_bag", "_maps", "references")
+    __slots__ = ("_bag", "_maps", "_read")
 
     def __init__(self, bag: Bag) -> None:
         self._bag = bag
         self._maps: dict[str, _TrackedMap] = {}
-        self.references: dict[Reference, Condition] = {}
+        self._read: _Read = {}
+
+    @property
+    def references(self) -> dict[Reference, Condition]:
+        """What was read so far, and whether its value or its absence counts."""
+        return {Reference(*key) if isinstance(key, tuple) else Reference(key): said for key, said in self._read.items()}
 
     def get(self, name: str, default: Any = None) -> Any:
         value = self._bag.get(name)
         if value is None:
-            self.references[Reference(name)] = Condition.ABSENCE
+            self._read[name] = Condition.ABSENCE
             return default
         if isinstance(value, Mapping):
             known = self._maps.get(name)
             if known is None:
-                known = self._maps[name] = _TrackedMap(name, value, self.references)
+                known = self._maps[name] = _TrackedMap(name, value, self._read)
             return known
-        self.references[Reference(name)] = Condition.EXACT
+        self._read[name] = Condition.EXACT
         return value
 
     def __getitem__(self, name: str) -> Value:
@@ -154,16 +163,16 @@ class TrackedBag(Mapping[str, Value]):
 
 
 class _TrackedMap(Mapping[str, str]):
-    __slots__ = ("_entries", "_name", "_references")
+    __slots__ = ("_entries", "_name", "_read")
 
-    def __init__(self, name: str, entries: Mapping[str, str], references: dict[Reference, Condition]) -> None:
+    def __init__(self, name: str, entries: Mapping[str, str], read: _Read) -> None:
         self._name = name
         self._entries = entries
-        self._references = references
+        self._read = read
 
     def get(self, key: str, default: Any = None) -> Any:
         value = self._entries.get(key)
-        self._references[Reference(self._name, key)] = Condition.ABSENCE if value is None else Condition.EXACT
+        self._read[self._name, key] = Condition.ABSENCE if value is None else Condition.EXACT
         return default if value is None else value
 
     def __getitem__(self, key: str) -> str:
@@ -176,11 +185,11 @@ class _TrackedMap(Mapping[str, str]):
         return isinstance(key, str) and self.get(key) is not None
 
     def __iter__(self) -> Iterator[str]:
-        self._references[Reference(self._name)] = Condition.EXACT
+        self._read[self._name] = Condition.EXACT
         return iter(self._entries)
 
     def __len__(self) -> int:
-        self._references[Reference(self._name)] = Condition.EXACT
+        self._read[self._name] = Condition.EXACT
         return len(self._entries)
 
 

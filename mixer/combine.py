@@ -36,29 +36,43 @@ class Combined:
     direct: DirectResponse | None = None
 
 
-def combine(answers: Sequence[tuple[str, CheckResult | Failure]]) -> Combined:
-    """The answers with their handlers' names, in the order of the rules. None at all passes, for a minute."""
+def combine(names: Sequence[str], answers: Sequence[CheckResult | Failure]) -> Combined:
+    """The answers, with their handlers' names, in the order of the rules. None at all passes, for a minute."""
     if not answers:
         return Combined()
-    results = [(name, answer) for name, answer in answers if isinstance(answer, CheckResult)]
-    failures = [answer for _, answer in answers if isinstance(answer, Failure)]
-    refused = [(name, result) for name, result in results if not result.status.ok]
-    closed = [failure for failure in failures if not failure.open]
-    duration = _NOTHING if failures else min((each.valid_duration for _, each in results), default=VALID_DURATION)
-    uses = _fewest(each.valid_use_count for _, each in results)
-    status = OK
+    duration, uses = VALID_DURATION, UNLIMITED
+    refused: list[tuple[str, CheckResult]] = []
+    results: list[CheckResult] = []
+    failures: list[Failure] = []
+    for name, answer in zip(names, answers, strict=True):
+        if isinstance(answer, Failure):
+            failures.append(answer)
+            continue
+        results.append(answer)
+        if answer.valid_duration < duration or len(results) == 1:
+            duration = answer.valid_duration
+        if answer.valid_use_count != UNLIMITED and (uses == UNLIMITED or answer.valid_use_count < uses):
+            uses = answer.valid_use_count
+        if answer.status is not OK and not answer.status.ok:
+            refused.append((name, answer))
+    if failures or duration < _NOTHING:
+        duration = _NOTHING
     if refused:
         message = ", ".join(f"{name}:{result.status.message}" for name, result in refused)
-        status = Status(refused[0][1].status.code, message)
-    elif closed:
-        status = Status(Code.UNAVAILABLE, ", ".join(failure.message for failure in closed))
-    deciding = [result for _, result in refused] if refused else [] if closed else [result for _, result in results]
-    direct = next((result.direct for result in deciding if result.direct is not None), None)
-    return Combined(status, max(duration, _NOTHING), uses, direct)
+        return Combined(
+            Status(refused[0][1].status.code, message), duration, uses, _direct(each for _, each in refused)
+        )
+    closed = [failure.message for failure in failures if not failure.open]
+    if closed:
+        return Combined(Status(Code.UNAVAILABLE, ", ".join(closed)), duration, uses)
+    return Combined(OK, duration, uses, _direct(results))
 
 
-def _fewest(counts: Iterable[int]) -> int:
-    return min((count for count in counts if count != UNLIMITED), default=UNLIMITED)
+def _direct(results: Iterable[CheckResult]) -> DirectResponse | None:
+    for each in results:
+        if each.direct is not None:
+            return each.direct
+    return None
 
 
 def with_direct(directive: RouteDirective, direct: DirectResponse | None) -> RouteDirective:

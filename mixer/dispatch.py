@@ -8,11 +8,12 @@ handlers all answer at once never suspends.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from types import CoroutineType
 from typing import Any
 
 import attrs
@@ -89,9 +90,11 @@ class Dispatcher:
         try:
             whole = await self._generated(epoch, bag)
             verdict = await self._checked(epoch, whole)
-            granted = await self._quotas(epoch, whole, quotas) if quotas and verdict.status.ok else {}
-            references = dict(bag.references) if isinstance(bag, TrackedBag) else {}
-            return attrs.evolve(verdict, quotas=granted, references=references)
+            if quotas and verdict.status.ok:
+                verdict = attrs.evolve(verdict, quotas=await self._quotas(epoch, whole, quotas))
+            if isinstance(bag, TrackedBag):
+                verdict = attrs.evolve(verdict, references=bag.references)
+            return verdict
         finally:
             self._leave(epoch)
 
@@ -166,11 +169,11 @@ class Dispatcher:
         calls = [(rule, call) for rule in rules for call in rule.calls.get(Phase.CHECK, ())]
         asked = [self._ask(epoch, rule, call, bag, "check", CheckResult) for rule, call in calls]
         answers = await _settle(asked)
-        named = [(call.handler, answer) for (_, call), answer in zip(calls, answers, strict=True)]
-        for name, answer in named:
-            if isinstance(answer, Failure):
+        names = [call.handler for _, call in calls]
+        for name, answer in zip(names, answers, strict=True):
+            if answer.__class__ is Failure:
                 self._tell(name, answer.message)
-        combined = combine(named)
+        combined = combine(names, answers)
         directive = NO_DIRECTIVE
         if combined.status.ok:
             directive = self._directive(rules, _with_outputs(bag, calls, answers))
@@ -185,7 +188,7 @@ class Dispatcher:
                 ((rule, call) for rule in rules for call in rule.calls[Phase.QUOTA] if _named(call, name)), None
             )
             result = QuotaResult(args.amount) if found is None else await self._quota(epoch, *found, bag, args)
-            references = dict(bag.references) if isinstance(bag, TrackedBag) else {}
+            references = bag.references if isinstance(bag, TrackedBag) else {}
             granted[name] = attrs.evolve(result, references=references) if references else result
         return granted
 
@@ -232,7 +235,7 @@ class Dispatcher:
         self, epoch: Epoch, rule: CompiledRule, call: Call, bag: Bag, method: str, answer: type, *more: Any
     ) -> Any:
         got = self._ask(epoch, rule, call, bag, method, answer, *more)
-        return await got if inspect.isawaitable(got) else got
+        return await got if _takes_time(got) else got
 
     def _ask(
         self, epoch: Epoch, rule: CompiledRule, call: Call, bag: Bag, method: str, answer: type, *more: Any
@@ -246,14 +249,15 @@ class Dispatcher:
         return self._call(epoch.handlers[call.handler], rule.failure, method, answer, instance, *more)
 
     def _call(self, handler: OpenHandler, policy: FailurePolicy, method: str, answer: type, *arguments: Any) -> Any:
-        def once() -> Any:
-            return handler.call(method, answer, policy.timeout, *arguments)
-
         try:
-            got = once()
+            got = handler.call(method, answer, policy.timeout, *arguments)
         except HandlerError as error:
-            return _retried(once, policy, error) if policy.retries else Failure(str(error), policy.open)
-        return _awaited(got, once, policy) if inspect.isawaitable(got) else got
+            if not policy.retries:
+                return Failure(str(error), policy.open)
+            return _retried(partial(handler.call, method, answer, policy.timeout, *arguments), policy, error)
+        if _takes_time(got):
+            return _awaited(got, partial(handler.call, method, answer, policy.timeout, *arguments), policy)
+        return got
 
     # Header operations
 
@@ -294,6 +298,11 @@ _NONE = type(None)
 _NO_TIME = QuotaResult(0).valid_duration * 0
 
 
+def _takes_time(answer: Any) -> bool:
+    """Whether it is one of our own coroutines; open handlers hand out nothing else that is awaited."""
+    return answer.__class__ is CoroutineType
+
+
 def _named(call: Call, quota: str) -> bool:
     return call.instance.name.lower() == quota.lower()
 
@@ -310,7 +319,7 @@ def _with_outputs(bag: Bag, calls: Sequence[tuple[CompiledRule, Call]], answers:
 
 async def _settle(asked: list[Any]) -> list[Any]:
     """All answers in their order; those that take time are waited for together."""
-    waiting = [number for number, each in enumerate(asked) if inspect.isawaitable(each)]
+    waiting = [number for number, each in enumerate(asked) if _takes_time(each)]
     if not waiting:
         return asked
     if len(waiting) == 1:
@@ -336,7 +345,7 @@ async def _retried(once: Callable[[], Any], policy: FailurePolicy, error: Handle
         wait = min(wait * 2, policy.max_wait)
         try:
             got = once()
-            return await got if inspect.isawaitable(got) else got
+            return await got if _takes_time(got) else got
         except HandlerError as again:
             error = again
     return Failure(str(error), policy.open)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import attrs
 
@@ -25,8 +25,7 @@ from mixer.template import Template
 P = TypeVar("P")
 
 
-@attrs.frozen(eq=False)
-class Instance:
+class Instance(NamedTuple):
     """One instance with its values: `fields["value"]`, `fields["dimensions"]["source"]`; a field not given is missing.
 
     `name` is the object's own name, without its namespace.
@@ -135,9 +134,13 @@ class HandlerType(Generic[P]):
 
 HANDLERS: Mapping[str, str] = {
     "denier": "mixer.handlers.denier:DENIER",
+    "listchecker": "mixer.handlers.listchecker:LISTCHECKER",
+    "memquota": "mixer.handlers.memquota:MEMQUOTA",
     "noop": "mixer.handlers.noop:NOOP",
+    "prometheus": "mixer.handlers.prometheus:PROMETHEUS",
+    "stdio": "mixer.handlers.stdio:STDIO",
 }
-ALIASES: Mapping[str, str] = {}
+ALIASES: Mapping[str, str] = {"list": "listchecker"}
 ENTRY_POINTS = "mesh_adapter.handlers"
 
 

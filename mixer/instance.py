@@ -6,6 +6,7 @@ field; a number or a truth value that YAML gives stands for itself.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -50,13 +51,24 @@ class CompiledInstance:
 
     def build(self, bag: Bag) -> Instance:
         """The instance for this bag."""
+        if self._fixed is not None:
+            return self._fixed
         try:
             fields = self._run(bag.get)
         except EvaluationError:
             raise
         except Exception as error:
             raise EvaluationError(f"{type(error).__name__}: {error}") from error
-        return Instance(self.type.name, self.type.namespace, self.type.template.name, fields)
+        return Instance(*self._identity, fields)
+
+    @functools.cached_property
+    def _identity(self) -> tuple[str, str, str]:
+        return self.type.name, self.type.namespace, self.type.template.name
+
+    @functools.cached_property
+    def _fixed(self) -> Instance | None:
+        """The one instance of a template without expressions."""
+        return None if self.programs else Instance(*self._identity, {})
 
     def bind(self, outputs: Mapping[str, Value]) -> dict[str, Value]:
         """The attributes that a generator's outputs become; those whose outputs are absent are left out."""

@@ -41,6 +41,7 @@ class Conditioned(Protocol):
 
 
 R = TypeVar("R", bound=Conditioned)
+Run = Callable[[Callable[..., Any]], Any]
 
 
 @attrs.frozen
@@ -119,10 +120,13 @@ class Index(Generic[R]):
             (reference.name, reference.key, {value: number + 1 for number, value in enumerate(table)})
             for reference, table in self._tables.items()
         )
-        self._memo: dict[tuple[int, ...], tuple[R, ...]] = {}
+        self._memo: dict[tuple[int, ...], tuple[tuple[R, Run | None], ...]] = {}
 
     def candidates(self, get: Callable[[str], Any]) -> tuple[R, ...]:
         """Those that may hold, in their order. `get` is the bag's."""
+        return tuple([rule for rule, _ in self._candidates(get)])
+
+    def _candidates(self, get: Callable[[str], Any]) -> tuple[tuple[R, Run | None], ...]:
         found = []
         for name, key, values in self._buckets:
             value = get(name)
@@ -133,24 +137,24 @@ class Index(Generic[R]):
         known = self._memo.get(chosen)
         return self._gather(chosen) if known is None else known
 
-    def _gather(self, chosen: tuple[int, ...]) -> tuple[R, ...]:
+    def _gather(self, chosen: tuple[int, ...]) -> tuple[tuple[R, Run | None], ...]:
         numbers = set(self._always)
         for bucket, table in zip(chosen, self._tables.values(), strict=True):
             if bucket:
                 numbers.update(list(table.values())[bucket - 1])
         if len(self._memo) >= _MEMO:
             self._memo.clear()
-        rules = self._memo[chosen] = tuple(self.rules[number] for number in sorted(numbers))
-        return rules
+        rules = [self.rules[number] for number in sorted(numbers)]
+        gathered = self._memo[chosen] = tuple((rule, rule.predicate.run if rule.predicate else None) for rule in rules)
+        return gathered
 
     def matching(self, bag: Bag, failed: Callable[[R, Exception], None]) -> list[R]:
         """Those that hold, in their order; one whose condition has no value does not, and `failed` is told."""
         get = bag.get
         held = []
-        for rule in self.candidates(get):
-            predicate = rule.predicate
+        for rule, run in self._candidates(get):
             try:
-                if predicate is None or predicate.run(get):
+                if run is None or run(get):
                     held.append(rule)
             except Exception as error:  # noqa: BLE001 - one rule's trouble is not the others'; told to `failed`
                 failed(rule, error)

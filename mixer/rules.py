@@ -54,8 +54,31 @@ _UNUSED = "is read, and nothing uses it in this version"
 
 
 def compile_rules(config: Config, former: RuleSet | None = None, *, root_namespace: str = ROOT_NAMESPACE) -> RuleSet:
-    """The RuleSet of the configuration; `problems` holds all that is wrong with it, with coordinates."""
-    return _Compilation(config, former, root_namespace).run()
+    """The RuleSet of the configuration; `problems` holds all that is wrong with it, with coordinates.
+
+    It is `former` itself if nothing that concerns Mixer changed.
+    """
+    sources = _sources(config)
+    if former is not None and former.sources == sources and former.root_namespace == root_namespace:
+        return former
+    return _Compilation(config, former, root_namespace).run(sources)
+
+
+def _sources(config: Config) -> tuple[ConfigObject[Any], ...]:
+    return (
+        *config.rules,
+        *config.handlers,
+        *config.legacy_handlers,
+        *config.instances,
+        *config.legacy_instances,
+        *config.attribute_manifests,
+        *config.adapters,
+        *config.templates,
+        *config.quota_specs,
+        *config.quota_spec_bindings,
+        *config.http_api_specs,
+        *config.http_api_spec_bindings,
+    )
 
 
 @attrs.frozen(eq=False)
@@ -78,14 +101,14 @@ class _Compilation:
         self._handlers = _Directory(self._all_handlers(), ("handler", *ADAPTERS))
         self._instances = _Directory(self._all_instances(), ("instance", *TEMPLATES))
 
-    def run(self) -> RuleSet:
-        compiled: dict[ConfigObject[Any], CompiledRule] = {}
+    def run(self, sources: tuple[ConfigObject[Any], ...]) -> RuleSet:
+        compiled: list[CompiledRule] = []
         given: dict[str, dict[str, CompiledInstance]] = {}
         for each in self._config.rules:
             rule = self._rule(each)
             if rule is not None:
-                compiled[each] = rule
-        ordered = sorted(compiled.values(), key=lambda rule: (rule.namespace != self._root, rule.namespace, rule.name))
+                compiled.append(rule)
+        ordered = sorted(compiled, key=lambda rule: (rule.namespace != self._root, rule.namespace, rule.name))
         usable = {each.name: each for each in self._handlers.members()}
         for rule in ordered:
             for call in (call for calls in rule.calls.values() for call in calls):
@@ -94,7 +117,7 @@ class _Compilation:
         kept = {each.name: each for rule in ordered for each in rule.handlers}
         handlers = {name: _configured(usable.get(name), kept.get(name), given[name].values()) for name in sorted(given)}
         self._unused()
-        return RuleSet(self._vocabulary, tuple(ordered), handlers, tuple(self._problems), self._root, compiled)
+        return RuleSet(self._vocabulary, tuple(ordered), handlers, tuple(self._problems), self._root, sources)
 
     # Vocabulary
 

@@ -120,7 +120,8 @@ class RuleSet:
     handlers: Mapping[str, HandlerConfig] = attrs.field(factory=dict)
     problems: tuple[Problem, ...] = ()
     root_namespace: str = ROOT_NAMESPACE
-    kept: Mapping[ConfigObject[Any], CompiledRule] = attrs.field(factory=dict, repr=False)
+    sources: tuple[ConfigObject[Any], ...] = attrs.field(default=(), repr=False)
+    """What it was made of: objects that did not change are the same objects in the next configuration."""
 
     def index(self, phase: Phase, bag: Bag) -> Index[CompiledRule]:
         """The rules of a phase that may concern this bag, by its namespace."""

@@ -28,6 +28,8 @@ from mixer.expression.syntax import (
     Subscript,
     Ternary,
     Unary,
+    dotted,
+    start,
 )
 from mixer.expression.terms import (
     Apply,
@@ -50,7 +52,7 @@ from mixer.expression.terms import (
 
 
 class Language(enum.Enum):
-    """Istio's expressions, or CEL: what the annotation `policy.istio.io/lang` says of a rule."""
+    """Istio's expressions, or CEL; a text says which by its forms, unless somebody does."""
 
     CEXL = "CEXL"
     CEL = "CEL"
@@ -112,7 +114,7 @@ class _Checker:
         return Constant(type_, value, duration)
 
     def _named(self, node: Name | Select) -> Term:
-        name = _dotted(node)
+        name = dotted(node)
         if name is not None and (type_ := self.vocabulary.types.get(name)) is not None:
             return Attribute(type_, name)
         if isinstance(node, Select) and self.cel:
@@ -123,7 +125,7 @@ class _Checker:
             else:
                 if of.type is ValueType.STRING_MAP:
                     return _entry(of, Constant(ValueType.STRING, node.field))
-        at = _start(node)
+        at = start(node)
         if name is None:
             raise self._error(
                 f"what stands before .{node.field if isinstance(node, Select) else ''} has no such part", node.at
@@ -180,10 +182,6 @@ class _Checker:
     def _unknown_function(self, node: Invoke) -> ExpressionError:
         if node.name in _COMPREHENSIONS:
             return self._error(f"CEL's macro {node.name} is not supported", node.at, "write the comparisons out")
-        if node.name in FUNCTIONS or node.name in ("has", "duration"):
-            return self._error(
-                f"{node.name} is CEL's, and the expression is Istio's", node.at, "annotate: policy.istio.io/lang: CEL"
-            )
         known = sorted({*(name for name, all_ in FUNCTIONS.items() if self.cel or not all(s.cel for s in all_))})
         return self._error(
             f"unknown function {node.name}", node.at, f"known are conditional, matches, {', '.join(known)}"
@@ -301,7 +299,7 @@ class _Checker:
             return term
         maker = _MAKERS.get(type_)
         mend = f"write {maker}(…)" if maker and term.type is ValueType.STRING else ""
-        raise self._error(f"expected {type_.value}, got {term.type.value}", _start(node), mend)
+        raise self._error(f"expected {type_.value}, got {term.type.value}", start(node), mend)
 
     def _error(self, message: str, at: int, mend: str = "") -> ExpressionError:
         return ExpressionError(message, Position.of(self.text, at), mend)
@@ -331,30 +329,6 @@ def _as(constant: Constant, type_: ValueType) -> Constant:
 def _settled(term: Term) -> Term:
     """A string that reads as a duration, where nothing said otherwise: a duration."""
     return _as(term, ValueType.DURATION) if isinstance(term, Constant) and term.duration is not None else term
-
-
-def _dotted(node: Node) -> str | None:
-    words: list[str] = []
-    while isinstance(node, Select):
-        words.append(node.field)
-        node = node.of
-    return ".".join([node.text, *reversed(words)]) if isinstance(node, Name) else None
-
-
-def _start(node: Node) -> int:
-    """Where the text of a node begins."""
-    while True:
-        match node:
-            case Select(of=inner) | Subscript(of=inner):
-                node = inner
-            case Invoke(receiver=receiver) if receiver is not None:
-                node = receiver
-            case Chain(operands=operands):
-                node = operands[0]
-            case Ternary(test=test):
-                node = test
-            case _:
-                return node.at
 
 
 def _counted(number: int) -> str:

@@ -38,6 +38,7 @@ _PRECEDENCE = {
 }
 _ASSOCIATIVE = frozenset({"||", "&&", "+", "|"})
 _CEL_OPERATORS = frozenset({"in", "-", "*", "/", "%"})
+_CEL_FUNCTIONS = frozenset({"has", "contains", "int", "double", "string", "duration"})
 
 
 @attrs.frozen
@@ -128,7 +129,7 @@ class _Parser:
                 continue
             field = self._expect("name")
             if self._now.kind == "(":
-                node = self._count(Invoke(node, field.text, self._arguments(), field.at))
+                node = self._invoke(node, field)
             else:
                 node = self._count(Select(node, field.text, field.at))
         return node
@@ -146,7 +147,7 @@ class _Parser:
             case "name" if token.text in ("true", "false"):
                 return self._count(Literal(token.text == "true", token.at))
             case "name" if self._now.kind == "(":
-                return self._count(Invoke(None, token.text, self._arguments(), token.at))
+                return self._invoke(None, token)
             case "name":
                 return self._count(Name(token.text, token.at))
             case "(":
@@ -157,6 +158,11 @@ class _Parser:
                 self._note_cel(token.at)
                 return self._count(Items(self._listed("]"), token.at))
         raise self._error(f"unexpected {_shown(token)}, expected a value", token.at)
+
+    def _invoke(self, receiver: Node | None, name: Token) -> Node:
+        if name.text in _CEL_FUNCTIONS:
+            self._note_cel(name.at)
+        return self._count(Invoke(receiver, name.text, self._arguments(), name.at))
 
     def _number(self, token: Token, at: int, sign: int) -> Node:
         if token.kind == "float":

@@ -62,13 +62,14 @@ def _references(term: Term) -> Iterable[Reference]:
                 pending.extend(parts(other))
 
 
+@functools.lru_cache(maxsize=8192)
 def compile_expression(
     source: str, vocabulary: Vocabulary, wanted: ValueType | None = None, language: Language | None = None
 ) -> Program:
     """The program of `source`; ExpressionError with the place of the first mistake.
 
     Without `language` the text says: a form that only CEL has makes it CEL, else it is Istio's. `wanted` is the type
-    that the place demands.
+    that the place demands. What was compiled before with the same Vocabulary object is given again.
     """
     parsed = parse(source)
     language = language or (Language.CEL if parsed.cel is not None and parsed.cexl is None else Language.CEXL)

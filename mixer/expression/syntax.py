@@ -109,3 +109,28 @@ def children(node: Node) -> tuple[Node, ...]:
             return items
         case _:
             return ()
+
+
+def dotted(node: Node) -> str | None:
+    """`source.labels`, if the node is such a name."""
+    words: list[str] = []
+    while isinstance(node, Select):
+        words.append(node.field)
+        node = node.of
+    return ".".join([node.text, *reversed(words)]) if isinstance(node, Name) else None
+
+
+def start(node: Node) -> int:
+    """Where the text of a node begins."""
+    while True:
+        match node:
+            case Select(of=inner) | Subscript(of=inner):
+                node = inner
+            case Invoke(receiver=receiver) if receiver is not None:
+                node = receiver
+            case Chain(operands=operands):
+                node = operands[0]
+            case Ternary(test=test):
+                node = test
+            case _:
+                return node.at

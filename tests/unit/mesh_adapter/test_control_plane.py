@@ -172,6 +172,39 @@ async def test_a_broken_document_keeps_the_last_good_version_and_is_reported_onc
     assert sum("rules.yaml:3:1" in record.getMessage() for record in caplog.records) == 1
 
 
+MIXER_RULE = """\
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: {name: deny}
+spec:
+  match: source.name == "a"
+  actions: [{handler: deny, instances: [nothing]}]
+---
+apiVersion: config.istio.io/v1alpha2
+kind: denier
+metadata: {name: deny}
+spec: {status: {code: 7}}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: checknothing
+metadata: {name: nothing}
+"""
+
+
+async def test_a_rule_of_mixer_with_a_mistake_is_reported_and_stays_in_force_as_it_was(
+    start_plane: StartPlane,
+) -> None:
+    source: Told[SourceEvent] = Told(loaded(MIXER_RULE), SourceSynced())
+    plane = start_plane({}, {"files": source})
+    await ready(plane)
+    assert ([str(each) for each in plane.rules.rules], plane.config_problems()) == (["rule default/deny"], ())
+    source.tell(loaded(MIXER_RULE.replace("source.name", "source.nam")))
+    await until(lambda: bool(plane.config_problems()))
+    (problem,) = plane.config_problems()
+    assert problem.message == "spec.match at 1:1: unknown attribute source.nam"
+    assert [each.predicate and each.predicate.source for each in plane.rules.rules] == ['source.name == "a"']
+
+
 async def test_a_host_that_no_platform_knows_is_warned_of_until_one_does(
     start_plane: StartPlane, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -77,3 +77,20 @@ def test_json(tmp_path: Path) -> None:
 
 def test_without_a_path_it_is_misused() -> None:
     assert validate().exit_code == 2
+
+
+def test_a_rule_of_mixer_is_typed(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        """\
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: {name: deny}
+spec:
+  match: source.ip == "10.0.0.1"
+  actions: [{handler: deny, instances: [nothing]}]
+"""
+    )
+    result = validate(tmp_path)
+    assert result.exit_code == 1
+    assert "a.yaml:1  rule default/deny: spec.match at 1:14: expected IP_ADDRESS, got STRING" in result.output
+    assert "handler 'deny', not found" in result.output

@@ -89,6 +89,7 @@ def test_an_expression_of_cel_has_this_value(text: str, value: object) -> None:
 def test_the_text_says_which_language_it_is() -> None:
     assert compile_expression('source.namespace == "a"', ISTIO).language is Language.CEXL
     assert compile_expression("source.namespace == 'a'", ISTIO).language is Language.CEL
+    assert compile_expression('has(source.name) && source.name == "a"', ISTIO).language is Language.CEL
     with pytest.raises(ExpressionError, match="1:18: a form of CEL's language in an expression of CEXL"):
         compile_expression('source.namespace in [\'a\'] || match(source.name | "b", "*")', ISTIO)
 
@@ -104,7 +105,7 @@ MISTAKES = [
     ("request.path.matches(request.host)", "1:14: the pattern of matches is no literal"),
     ("match(request.path)", "1:1: match takes 2 arguments, not 1"),
     ("matsch(request.path)", "1:1: unknown function matsch"),
-    ('has(request.path) && "a" == "b"', "1:1: has is CEL's, and the expression is Istio's"),
+    ('has(request.path) && request.host | "a" == "b"', "1:1: a form of CEL's language in an expression of CEXL"),
     ("source.labels[1]", "1:15: expected STRING, got INT64"),
     ('source.namespace["a"]', "1:1: expected STRING_MAP, got STRING"),
     ("connection.mtls < true", "1:17: < has no meaning for BOOL"),
