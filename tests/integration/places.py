@@ -1,4 +1,4 @@
-"""The places of the scenario that all platforms tell: files, a real Consul, a real Nomad."""
+"""The places of the scenario that all platforms tell: files, a real Consul, a real Nomad, a real Kubernetes API."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from adapters.consul.options import ConsulOptions
+from adapters.kubernetes.options import KubernetesOptions
 from adapters.nomad.options import NomadOptions
 from adapters.platform import Platform
 from adapters.static.watch import StaticPlatform
 from pilot.model.service import Endpoint, ServiceKey
+from tests.contract.kubernetes_objects import endpoint, endpoint_slice, pod, service
 from tests.servers.consul import Consul
 from tests.servers.http import RefusedError
+from tests.servers.kube_apiserver import KubeApiserver
+from tests.servers.kube_objects import apply, delete
 from tests.servers.nomad import Nomad
 from tests.servers.nomad_job import http_job
 
@@ -177,6 +181,70 @@ class NomadPlace:
 
     def _ill(self, endpoint: Endpoint) -> Path:
         return self.nomad.data / "alloc" / _allocation(endpoint) / "alloc" / "ill"
+
+
+class KubernetesPlace:
+    """An API server whose etcd keeps its data. What controllers and the kubelet would write is written here: pods,
+    and one EndpointSlice a service."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = KubeApiserver(folder / "kubernetes")
+        self._ready: dict[str, dict[str, bool]] = {}
+        self._made = 0
+
+    def platform(self) -> Platform:
+        return KubernetesOptions(kubeconfig=str(self.server.kubeconfig), namespaces=("default",)).platform("kubernetes")
+
+    def key(self, name: str) -> ServiceKey:
+        return ServiceKey("default", f"{name}.default.svc.cluster.local")
+
+    def appear(self, name: str, count: int) -> None:
+        self._ready[name] = {}
+        apply(self.server, service(name))
+        self.scale(name, count)
+
+    def scale(self, name: str, count: int) -> None:
+        ready = self._ready[name]
+        while len(ready) < count:
+            self._made += 1
+            address = f"10.0.0.{self._made}"
+            apply(self.server, pod(_pod(name, address)))
+            ready[address] = True
+        while len(ready) > count:
+            address, _ = ready.popitem()
+            delete(self.server, pod(_pod(name, address)))
+        self._write(name)
+
+    def move(self, name: str, endpoint: Endpoint) -> None:
+        del self._ready[name][endpoint.address]
+        delete(self.server, pod(_pod(name, endpoint.address)))
+        self.scale(name, len(self._ready[name]) + 1)
+
+    def fail(self, name: str, endpoint: Endpoint) -> None:
+        self._ready[name][endpoint.address] = False
+        self._write(name)
+
+    def recover(self, name: str, endpoint: Endpoint) -> None:
+        self._ready[name][endpoint.address] = True
+        self._write(name)
+
+    def vanish(self, name: str) -> None:
+        self.scale(name, 0)
+        delete(self.server, service(name))
+
+    def restart(self) -> None:
+        self.server.kill()
+
+    def restarted(self) -> None:
+        self.server.start()
+
+    def _write(self, name: str) -> None:
+        found = [endpoint(address, _pod(name, address), ready=ready) for address, ready in self._ready[name].items()]
+        apply(self.server, endpoint_slice(f"{name}-1", name, found))
+
+
+def _pod(name: str, address: str) -> str:
+    return f"{name}-{address.replace('.', '-')}"
 
 
 def _allocation(endpoint: Endpoint) -> str:

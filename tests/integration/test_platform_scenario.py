@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.places import ConsulPlace, NomadPlace, StaticPlace
+from tests.integration.places import ConsulPlace, KubernetesPlace, NomadPlace, StaticPlace
 from tests.integration.platform_scenario import tell
 
 pytestmark = pytest.mark.integration
@@ -25,4 +25,10 @@ def test_consul(tmp_path: Path) -> None:
 def test_nomad(tmp_path: Path) -> None:
     place = NomadPlace(tmp_path)
     with place.nomad:
+        tell(place)
+
+
+def test_kubernetes(tmp_path: Path) -> None:
+    place = KubernetesPlace(tmp_path)
+    with place.server:
         tell(place)
