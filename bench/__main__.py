@@ -14,6 +14,7 @@ BENCHMARKS = (
     "gateway_api",
     "citadel_sign",
     "mixer_dispatch",
+    "mixer_quota",
 )
 
 

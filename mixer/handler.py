@@ -134,10 +134,13 @@ class HandlerType(Generic[P]):
 
 HANDLERS: Mapping[str, str] = {
     "denier": "mixer.handlers.denier:DENIER",
+    "fluentd": "mixer.handlers.fluentd:FLUENTD",
     "listchecker": "mixer.handlers.listchecker:LISTCHECKER",
     "memquota": "mixer.handlers.memquota:MEMQUOTA",
     "noop": "mixer.handlers.noop:NOOP",
     "prometheus": "mixer.handlers.prometheus:PROMETHEUS",
+    "redisquota": "mixer.handlers.redisquota:REDISQUOTA",
+    "statsd": "mixer.handlers.statsd:STATSD",
     "stdio": "mixer.handlers.stdio:STDIO",
 }
 ALIASES: Mapping[str, str] = {"list": "listchecker"}

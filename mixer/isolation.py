@@ -7,7 +7,7 @@ time tries whether it is well again. A timed-out call counts as a failure.
 from __future__ import annotations
 
 FAILURES = 5
-PAUSE = 5.0
+PAUSE = 3.0
 MOST_CALLS = 128
 """Calls of one handler that may wait at the same time."""
 

@@ -7,12 +7,20 @@ maximum within its duration, and never counts below nothing.
 from __future__ import annotations
 
 import datetime
+import enum
 import ipaddress
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import attrs
+
+
+class Algorithm(enum.Enum):
+    """How a window moves; the names are those of redisquota."""
+
+    ROLLING_WINDOW = "ROLLING_WINDOW"
+    FIXED_WINDOW = "FIXED_WINDOW"
 
 
 @attrs.frozen

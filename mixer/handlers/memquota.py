@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
@@ -12,6 +11,7 @@ from galley.finding import Finding
 from galley.schema import Int64
 from mixer.handler import HandlerType, Instance, Surroundings
 from mixer.quota import (
+    Algorithm,
     Allotment,
     Deduplication,
     FixedWindow,
@@ -28,13 +28,6 @@ MOST_COUNTERS = 100_000
 """Counters at the same time; more are refused rather than forgotten, since what is forgotten would be granted anew."""
 _SWEEP = 10_000
 _SECOND = datetime.timedelta(seconds=1)
-
-
-class Algorithm(enum.Enum):
-    """How a window moves; the names are those of redisquota."""
-
-    ROLLING_WINDOW = "ROLLING_WINDOW"
-    FIXED_WINDOW = "FIXED_WINDOW"
 
 
 @attrs.frozen
@@ -69,7 +62,7 @@ class MemquotaHandler:
     """Answers at once, from memory."""
 
     def __init__(self, params: Params, monotonic: Callable[[], float]) -> None:
-        self._quotas = {each.name: _quota(each) for each in params.quotas}
+        self._quotas = {each.name: quota_of(each) for each in params.quotas}
         self._kinds: dict[str, type[FixedWindow] | type[RollingWindow]] = {
             each.name: FixedWindow if each.rate_limit_algorithm is Algorithm.FIXED_WINDOW else RollingWindow
             for each in params.quotas
@@ -124,7 +117,8 @@ def instance_names(instance: Instance) -> Iterator[str]:
     yield f"{instance.name}.{instance.namespace}"
 
 
-def _quota(params: QuotaParams) -> Quota:
+def quota_of(params: QuotaParams) -> Quota:
+    """The limits that parameters stand for."""
     own = Limit(params.max_amount, params.valid_duration.total_seconds())
     overrides = tuple(
         Override(
@@ -143,7 +137,7 @@ def _until(window: Window | None, now: float) -> datetime.timedelta:
     return datetime.timedelta(seconds=left) if left != float("inf") else VALID_DURATION
 
 
-def check_quotas(quotas: tuple[QuotaParams, ...]) -> Iterator[Finding]:
+def check_quotas(quotas: Sequence[QuotaParams]) -> Iterator[Finding]:
     """What a list of quotas must hold beyond its types."""
     seen: set[str] = set()
     for index, each in enumerate(quotas):

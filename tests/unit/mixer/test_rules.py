@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mixer.attributes import ValueType
+from mixer.handler import ALIASES, HANDLERS
 from mixer.ruleset import Phase
 from tests.unit.mixer.configuration import accepted, handler, instance, rule, rules_of, sound
 
@@ -46,7 +47,7 @@ def test_a_mistake_is_told_with_path_place_and_mend_and_the_others_stand() -> No
     assert sorted(f"{each.object}: {each.message} ({each.mend})" for each in rules.problems) == [
         "handler istio-system/odd: spec.params.status.code 99 refuses nothing (give a google.rpc code from 1 to 16)",
         "handler istio-system/odder: spec.compiledAdapter is an unknown adapter 'nothing-of-the-sort': known are "
-        "denier, list, listchecker, memquota, noop, prometheus, stdio (use a known one, or install its package)",
+        f"{', '.join(sorted({*HANDLERS, *ALIASES}))} (use a known one, or install its package)",
         "instance istio-system/count: spec.params.dimensions.who at 1:1: unknown attribute source.nam "
         "(did you mean source.name?)",
         "rule istio-system/broken: spec.actions[0].handler refers to 'odd', which has a mistake of its own "

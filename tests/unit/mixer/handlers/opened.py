@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,3 +44,11 @@ def instance(template: str, name: str = "one", /, **fields: Any) -> Instance:
 
 def instance_type(template: str, name: str = "one") -> InstanceType:
     return InstanceType(name, "default", find_template(template), {})
+
+
+def opened_now(adapter: str, params: Mapping[str, Any], **services: Any) -> Any:
+    """The same at the machine's clocks, for handlers that wait for somebody."""
+    type_ = handler_type(adapter)
+    value, findings = type_.parse(params)
+    assert not findings, findings
+    return type_.open(value, Surroundings(f"{adapter}.default", (), time.monotonic, time.time, services))
