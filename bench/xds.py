@@ -119,6 +119,7 @@ def _load(load: Path, address: str, pid: int, trigger: str, *more: str) -> dict[
 def control_plane(folder: Path, *options: str) -> Iterator[tuple[str, int]]:
     """A control plane of its own process that is ready: its xDS address and process id."""
     command = [sys.executable, "-m", "mesh_adapter", "start", "--log-level", "warning", *options]
+    command += ["--components", "pilot"]
     command += ["--xds-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]
     log = folder / "control-plane.log"
     with log.open("w") as out:

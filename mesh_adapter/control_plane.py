@@ -29,6 +29,7 @@ from galley.gateway_api import status
 from galley.route_findings import Spoken
 from mesh_adapter.checks import CHECKS
 from mesh_adapter.feed import Feed
+from mesh_adapter.mixer_part import MixerPart
 from mesh_adapter.platforms import Opened, Platforms
 from mixer.rules import compile_rules
 from mixer.ruleset import RuleSet
@@ -64,9 +65,11 @@ class ControlPlane:
         clock: Callable[[], datetime],
         debounce: float = 0.05,
         arrangement: Arrangement = Arrangement(),  # noqa: B008 - frozen
+        mixer: MixerPart | None = None,
     ) -> None:
         self.discovery = Discovery()
         self.ready = asyncio.Event()
+        self.mixer = mixer or MixerPart()
         self._clock = clock
         self._debounce = debounce
         self._published_at = 0.0
@@ -164,6 +167,7 @@ class ControlPlane:
         return (
             *self._state.problems(),
             *self._rules.problems,
+            *self.mixer.problems,
             *self._warnings,
             *self._gateway_api,
             *self.discovery.left_out(),
@@ -216,9 +220,9 @@ class ControlPlane:
         if self._config.version != self._state.version:
             self._config = self._state.config()
             self._compile_rules()
-        snapshot = Snapshot(self._platforms.catalog(), self._config)
-        current = self.discovery.snapshot
-        if current is None or current.catalog is not snapshot.catalog or current.config is not snapshot.config:
+        catalog, current = self._platforms.catalog(), self.discovery.snapshot
+        if current is None or current.catalog is not catalog or current.config is not self._config:
+            snapshot = Snapshot(catalog, self._config, self.mixer.publish(self._rules, catalog))
             self.discovery.publish(snapshot)
             self._analyze(snapshot)
             self._tell_gateway_api()

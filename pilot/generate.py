@@ -191,7 +191,8 @@ class Generator:
         self._views = {}
         self._interned = {view: view for view in self._old_views}
         self._askers.clear()
-        changed = endpoints_only(old.catalog, self._index.catalog) if before.config is snapshot.config else None
+        configured_alike = before.config is snapshot.config and before.mixer is snapshot.mixer
+        changed = endpoints_only(old.catalog, self._index.catalog) if configured_alike else None
         if changed is not None:
             live = {part for view in self._old_views for part in _parts_of(view)}
             kept = {part: found for part, found in self._parts.items() if part in live}

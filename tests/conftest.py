@@ -20,6 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+os.environ["MESH_ADAPTER_MIXER_ADDR"] = "127.0.0.1:0"
+"""Control planes that tests start take a free port for Mixer, unless the test says which."""
+
 LIBRARY_WARNING = "ignore:Using `@model_validator` with mode='after':DeprecationWarning"
 """envoy-data-plane speaks to pydantic in a deprecated way whenever it is imported."""
 

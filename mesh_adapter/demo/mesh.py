@@ -99,6 +99,7 @@ class Mesh:
         addresses = {
             "--xds-addr": f"{LOOPBACK}:{self.topology.xds_port}",
             "--http-addr": f"{LOOPBACK}:{self.topology.http_port}",
+            "--components": "pilot",
         }
         inputs = {"--static-file": self.folder.services.parent, "--config": self.folder.rules.parent}
         options = (str(each) for pair in (addresses | inputs).items() for each in pair)

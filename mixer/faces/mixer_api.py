@@ -10,10 +10,12 @@ import datetime
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
 from google.protobuf.message import DecodeError
 
-from mixer.attributes import TrackedBag, Value, type_faults
+from mixer.attributes import Bag, TrackedBag, Value, type_faults
 from mixer.dispatch import Dispatcher
+from mixer.enrichment import rests_on
 from mixer.http2.server import Call, Routes, RpcError
 from mixer.result import QuotaArgs, QuotaResult, RouteDirective, Verdict
 from mixer.status import Code
@@ -47,13 +49,14 @@ class MixerApi:
         except WireError as error:
             raise RpcError(Code.INVALID_ARGUMENT, str(error)) from error
         self._hold_types(bag)
+        said = dict(bag)
         if self._enrich is not None:
             self._enrich(bag)
         quotas = {
             name: QuotaArgs(asked.amount, asked.best_effort, request.deduplication_id)
             for name, asked in request.quotas.items()
         }
-        return check_response(await self._dispatcher.check(TrackedBag(bag), quotas), shared)
+        return check_response(_for_caller(await self._dispatcher.check(TrackedBag(bag), quotas), said), shared)
 
     async def report(self, body: bytes, call: Call) -> bytes:
         """ReportRequest to ReportResponse; what handlers failed to take is theirs to tell. Raises RpcError."""
@@ -75,6 +78,14 @@ class MixerApi:
     def _hold_types(self, bag: Mapping[str, Value]) -> None:
         for name, fault in type_faults(bag, self._dispatcher.rules.vocabulary):
             raise RpcError(Code.INVALID_ARGUMENT, f"attribute {name} {fault}")
+
+
+def _for_caller(verdict: Verdict, said: Bag) -> Verdict:
+    """The verdict, with references to what the caller said in place of what was found out from it."""
+    quotas = {
+        name: attrs.evolve(each, references=rests_on(each.references, said)) for name, each in verdict.quotas.items()
+    }
+    return attrs.evolve(verdict, references=rests_on(verdict.references, said), quotas=quotas)
 
 
 def _parsed(kind: Any, body: bytes) -> Any:

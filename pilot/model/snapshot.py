@@ -6,9 +6,12 @@ import attrs
 
 from galley.config import Config
 from pilot.model.catalog import Catalog
+from pilot.model.mixer import MixerPolicy
 
 
 @attrs.frozen(eq=False)
 class Snapshot:
     catalog: Catalog
     config: Config
+    mixer: MixerPolicy | None = None
+    """None where no Mixer runs, or it has no rules."""

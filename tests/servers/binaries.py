@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 BUILD = Path(__file__).resolve().parents[2] / "deploy" / "servers" / "build.py"
-BUILT = frozenset({"consul", "vault", "nomad", "kube-apiserver", "envoy", "envoy-oldest"})
+BUILT = frozenset({"consul", "vault", "nomad", "kube-apiserver", "mixer-client", "envoy", "envoy-oldest"})
 
 
 class MissingServerError(Exception):

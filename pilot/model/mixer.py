@@ -1,0 +1,44 @@
+"""What planning knows of Mixer: where it is, and what of a proxy's traffic it has to be asked and told.
+
+The answers come from `mixer.compile`, by the composition root; planning sees this and no rule.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Protocol
+
+import attrs
+
+
+@attrs.frozen(cache_hash=True)
+class MixerNeeds:
+    """What Mixer has to do with one listener's traffic.
+
+    `check`: every request or connection is asked for first; `fail_open` says what it comes to where no answer comes
+    within `deadline`. `report`: what has passed is told, with these headers. `changes_requests`: a check may change
+    headers, by which routes may be chosen.
+    """
+
+    check: bool = False
+    fail_open: bool = False
+    deadline: datetime.timedelta = datetime.timedelta(0)
+    changes_requests: bool = False
+    report: bool = False
+    request_headers: tuple[str, ...] = ()
+    response_headers: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.check or self.report
+
+
+class MixerPolicy(Protocol):
+    """The rules in force, as far as proxies are concerned; compared by identity."""
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where proxies reach Mixer: host or IP address, and port."""
+
+    def needs(self, known: Mapping[str, str]) -> MixerNeeds:
+        """What traffic needs of which these attributes are known beforehand. Pure; asked for each listener."""
