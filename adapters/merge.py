@@ -16,9 +16,10 @@ from types import MappingProxyType
 
 import attrs
 
-from adapters.platform import Delete, Event, Fresh, Problem, Resolved, Stale, Synced, Upsert
+from adapters.platform import Delete, Event, Fresh, Problem, Resolved, Stale, Synced, Upsert, Workloads
 from adapters.ports import merge_ports
 from adapters.settings import Arrangement, PlatformSettings
+from adapters.workloads import Place, Roster
 from pilot.model.catalog import Catalog
 from pilot.model.service import Endpoint, Labels, NetworkGateway, Service, ServiceKey, labels
 
@@ -77,6 +78,7 @@ class Merger:
         self._arrangement = arrangement
         self._by_name = arrangement.by_name
         self._told = {name: _Told(arrangement.of(name)) for name in platforms}
+        self._roster = Roster()
         self._merged: dict[ServiceKey, Service] = {}
         self._home: dict[ServiceKey, ServiceKey] = {}
         self._members: dict[ServiceKey, frozenset[ServiceKey]] = {}
@@ -103,6 +105,8 @@ class Merger:
                 told.problems[event.where] = event
             case Resolved(where):
                 told.problems.pop(where, None)
+            case Workloads():
+                return self._stamp_anew(self._roster.take(platform, event))
         return False
 
     def forget(self, platform: str) -> None:
@@ -110,6 +114,7 @@ class Merger:
         for key in tuple(self._told[platform].services):
             self._replace(platform, key, None)
         self._told[platform] = _Told(self._arrangement.of(platform))
+        self._stamp_anew(self._roster.forget(platform))
 
     def arrange(self, platforms: Sequence[str], arrangement: Arrangement) -> None:
         """From now on these platforms, in this order: what others told goes, what stays need not be told again.
@@ -165,6 +170,7 @@ class Merger:
             return False
         told.endpoints += (len(service.endpoints) if service else 0) - (len(before.endpoints) if before else 0)
         told.changes += 1
+        self._roster.moved(platform, key, before, service)
         if service is None:
             del told.services[key], told.stamped[key]
         else:
@@ -176,7 +182,17 @@ class Merger:
         return True
 
     def _stamped(self, platform: str, service: Service) -> Service:
-        return stamped(service, platform, self._told[platform].settings, self._arrangement.gateways())
+        joined = self._roster.joined(service, platform)
+        return stamped(joined, platform, self._told[platform].settings, self._arrangement.gateways())
+
+    def _stamp_anew(self, places: Iterable[Place]) -> bool:
+        """Other platforms say something else of these services' endpoints; whether there are any."""
+        found = tuple(places)
+        for platform, key in found:
+            told = self._told[platform]
+            told.stamped[key] = self._stamped(platform, told.services[key])
+            self._dirty.add(key)
+        return bool(found)
 
     def _count_name(self, service: Service | None, step: int) -> None:
         """Keep which keys go by a name: they are one service."""

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import attrs
 
-from pilot.model.service import Service, ServiceKey
+from pilot.model.service import Labels, Service, ServiceKey
 
 
 @attrs.frozen
@@ -72,7 +72,32 @@ class Resolved:
     where: str
 
 
-Event = Upsert | Delete | Synced | Stale | Fresh | Problem | Resolved
+@attrs.frozen
+class Workload:
+    """What a scheduler knows of something that it runs, whatever registry its services are in.
+
+    `id` is what the label `adapters.workloads.ID_LABEL` of its endpoints says. `labels` are added to theirs. `leaving`:
+    the scheduler decided to end it. `service_account` is that of endpoints whose registration names none.
+    """
+
+    id: str
+    labels: Labels = ()
+    leaving: bool = False
+    service_account: str = ""
+
+
+@attrs.frozen
+class Workloads:
+    """Some workloads are as `told`, others are no more, or no more known: `gone` has their ids.
+
+    Of a platform that schedules; what is not mentioned is as it was. An id in both was told of for the last time.
+    """
+
+    told: tuple[Workload, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+Event = Upsert | Delete | Synced | Stale | Fresh | Problem | Resolved | Workloads
 
 
 @attrs.frozen

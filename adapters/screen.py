@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from adapters.platform import Delete, Event, Fresh, Problem, Resolved, Stale, Synced, Upsert
+from adapters.platform import Delete, Event, Fresh, Problem, Resolved, Stale, Synced, Upsert, Workloads
 from pilot.model.service import Endpoint, Service, ServiceKey
 
 WINDOW = 5.0
@@ -58,6 +58,8 @@ class Screen:
         self._told_stale = ""
         self._synced = False
         self._again: set[ServiceKey] | None = None
+        self._workloads: set[str] = set()
+        self._workloads_before: set[str] = set()
         self._problems: set[str] = set()
         self._problems_before: set[str] = set()
         self._is_failed = False
@@ -91,6 +93,11 @@ class Screen:
             case Resolved(where):
                 self._problems.discard(where)
                 yield event
+            case Workloads(told, gone):
+                self._workloads.update(each.id for each in told)
+                self._workloads.difference_update(gone)
+                self._workloads_before.difference_update((each.id for each in told), gone)
+                yield event
 
     def failed(self, reason: str) -> Iterator[Event]:
         """The watch broke off and is going to begin anew: stale until it has told everything again."""
@@ -102,6 +109,7 @@ class Screen:
         """The watch begins anew and will tell everything again; what it does not is gone when it has."""
         self._again = set()
         self._problems_before = set(self._problems)
+        self._workloads_before = set(self._workloads)
 
     def limit(self, limits: Limits, now: float) -> Iterator[Event]:
         """Other limits from now on; without any, what is held is let go."""
@@ -130,6 +138,10 @@ class Screen:
             self._problems.discard(where)
             yield Resolved(where)
         self._problems_before = set()
+        if self._workloads_before:
+            yield Workloads(gone=tuple(sorted(self._workloads_before)))
+        self._workloads -= self._workloads_before
+        self._workloads_before = set()
         yield from self._staleness()
         if not self._synced:
             self._synced = True

@@ -123,6 +123,17 @@ def allocation_of(found: Instance) -> str:
     return dict(found.endpoint.labels)["nomad.alloc"]
 
 
+def known_labels(allocation: Allocation, node: Node | None) -> Mapping[str, str]:
+    """What Nomad itself knows of whatever runs in an allocation."""
+    return {
+        "canary": "true" if allocation.canary else "false",
+        "nomad.alloc": allocation.id,
+        "nomad.group": allocation.group,
+        "nomad.job": allocation.job,
+        "nomad.node": node.name if node and node.name else allocation.node,
+    }
+
+
 def _meta(found: Registration, around: Around) -> Mapping[str, str]:
     """Settings of tags, and the meta of the job on top: of a canary the canary's, if it has any."""
     said: dict[str, str] = {}
@@ -143,14 +154,7 @@ def _declared_meta(found: Registration, around: Around) -> tuple[tuple[str, str]
 
 def _labels(found: Registration, around: Around, where: str, faults: list[Problem]) -> Labels:
     """What operators said by tags and meta, on top of what Nomad knows."""
-    allocation, node = around.allocation, around.node
-    known = {
-        "canary": "true" if allocation.canary else "false",
-        "nomad.alloc": allocation.id,
-        "nomad.group": allocation.group,
-        "nomad.job": allocation.job,
-        "nomad.node": node.name if node and node.name else allocation.node,
-    }
+    known = known_labels(around.allocation, around.node)
     tags = [tag for tag in found.tags if len(tag) <= LONGEST_LABEL]
     meta = {key: value for key, value in _declared_meta(found, around) if len(key) + len(value) <= LONGEST_LABEL}
     if len(tags) < len(found.tags) or len(meta) < len(_declared_meta(found, around)):

@@ -30,7 +30,8 @@ from adapters.nomad.facts import (
     Unreadable,
 )
 from adapters.nomad.store import Names, Store
-from adapters.platform import Problem
+from adapters.nomad.workloads import Runs
+from adapters.platform import Problem, Workloads
 
 RELIST_EVERY = 300.0
 RELIST_SOONEST = 30.0
@@ -53,6 +54,7 @@ class Feed:
         """What could not be read, of the last list and of the events since."""
         self._platform = platform
         self._store = Store()
+        self._runs = Runs()
         self._instances: dict[ServiceName, tuple[Instance, ...]] = {}
         self._faults: dict[ServiceName, tuple[Problem, ...]] = {}
         self._listing: Listing | None = None
@@ -158,6 +160,7 @@ class Feed:
         for event in self._queue:
             touched |= self._apply(event)
         self._queue.clear()
+        self._runs.touch_all(self._store)
         self._outdated = set(self._store.outdated_jobs())
         changed = self._refresh(touched, now)
         held = self._judge(before, listing, now)
@@ -212,6 +215,14 @@ class Feed:
         """Instances as Nomad lists them, then those that are held."""
         return self._instances.get(name, ()) + tuple(self.hold.held.get(_text(name), {}).values())
 
+    def workloads(self) -> Workloads | None:
+        """What is different about allocations since it was asked last; None if nothing is."""
+        return self._runs.take(self._store)
+
+    def no_workloads(self) -> Workloads | None:
+        """Take back what was told of allocations; None if nothing was."""
+        return self._runs.forget()
+
     def faults(self, name: ServiceName) -> tuple[Problem, ...]:
         """What is wrong with single instances of the service."""
         return self._faults.get(name, ())
@@ -226,6 +237,11 @@ class Feed:
         """Take an event in, unless the list was younger."""
         if self._listing is None or event.index <= _listed_index(self._listing, event):
             return _NONE
+        match event:
+            case AllocationTold(_, allocation):
+                self._runs.touch(allocation)
+            case NodeTold(_, node) if self._store.is_renamed(node):
+                self._runs.touch_all(self._store)
         return self._store.apply(event)
 
     def _refresh(self, names: Iterable[ServiceName], now: float) -> Names:

@@ -30,7 +30,7 @@ from adapters.nomad.reports import (
     StreamFailed,
 )
 from adapters.nomad.site import Askers, Settings, Site
-from adapters.platform import Event, Problem, Synced
+from adapters.platform import Event, Problem, Synced, Workloads
 from adapters.tell import Told
 
 READERS = 4
@@ -114,6 +114,7 @@ class Loop:
                 changed = self._of_site(site, report, now)
                 if site.settled:
                     yield from self._tell(changed)
+                    yield from self._told_of(site.state.workloads())
 
     def _of_site(self, site: Site, report: object, now: float) -> Iterable[ServiceName]:
         """Take a report in; the services that changed by it."""
@@ -178,6 +179,11 @@ class Loop:
             made, problems = convert.services(name, instances)
             yield from self._told.service(f"{name[0]}/{name[1]}", made, (*faults, *problems))
 
+    @staticmethod
+    def _told_of(workloads: Workloads | None) -> Iterator[Event]:
+        if workloads is not None:
+            yield workloads
+
     def _start_work(self) -> Iterator[Event]:
         now = time.monotonic()
         for site in self._sites.values():
@@ -185,6 +191,7 @@ class Loop:
                 # Until here its instances were half known: without meta, without the results of checks.
                 site.settled = True
                 yield from self._tell(site.state.names())
+                yield from self._told_of(site.state.workloads())
             if site.state.list_due(now):
                 site.list_all()
             for job in site.state.jobs_due(now):
@@ -228,6 +235,7 @@ class Loop:
         site.close()
         yield from self._told.problems(f"feed {site.key}", ())
         yield from self._tell(site.state.names())
+        yield from self._told_of(site.state.no_workloads())
 
     # How it is
 

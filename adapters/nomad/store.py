@@ -13,6 +13,7 @@ import attrs
 
 from adapters.nomad.convert import Around
 from adapters.nomad.facts import (
+    NOMAD,
     Allocation,
     AllocationTold,
     Deregistered,
@@ -118,6 +119,23 @@ class Store:
             spec_of(allocation, self.jobs[job]),
             self.checks.get(allocation.id, {}).get(registration.name[1]),
         )
+
+    def is_renamed(self, node: Node) -> bool:
+        """Whether a node goes by another name than before, or was not known."""
+        before = self.nodes.get(node.id)
+        return before is None or before.name != node.name
+
+    def spec(self, allocation: Allocation) -> Spec | None:
+        """The version of its job that an allocation runs, if it is known: jobs without native services are not read."""
+        specs = self.jobs.get((allocation.namespace, allocation.job), ())
+        return spec_of(allocation, specs) if specs else None
+
+    def is_native_only(self, allocation: Allocation) -> bool:
+        """Whether all services of an allocation are known to be registered in Nomad itself."""
+        spec = self.spec(allocation)
+        if allocation.id not in self._of_alloc or spec is None:
+            return False
+        return all(each.provider == NOMAD for each in spec.services if each.group == allocation.group)
 
     def outdated_jobs(self) -> frozenset[JobName]:
         """Jobs with registrations of which another version runs than those that were read."""
