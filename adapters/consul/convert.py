@@ -16,9 +16,10 @@ import attrs
 from adapters.consul.nomad_id import nomad_labels
 from adapters.instance import DEFAULT_MESH_PORT, DEFAULT_NAMESPACE, Instance, meta_port, services_of, tag_labels
 from adapters.platform import Problem
-from pilot.model.service import Endpoint, Health, Locality, Service, ServiceKey
+from pilot.model.service import Endpoint, Health, Locality, Service, ServiceKey, labels
 
 CONNECT_PROXY = "connect-proxy"
+PEER_LABEL = "consul.peer"
 OWN_SERVICE = "consul"
 """The service under which Consul's servers list themselves."""
 
@@ -94,11 +95,13 @@ def read_service(
     index: int | None = None,
     selection: Selection = Selection(),
     priority: int = 0,
+    peer: str = "",
 ) -> Reading:
     """The instances in an answer of /v1/health/service/NAME. UnreadableError if it is no such answer.
 
     `local`: whether they live in the agent's own datacenter (else their WAN addresses count). `warning`: whether an
-    instance with a check in warning takes traffic. `priority` is that of their datacenter.
+    instance with a check in warning takes traffic. `priority` is that of their datacenter. `peer`: the cluster that
+    exported them to ours, whose names of datacenters and nodes may be ours too.
     """
     instances: list[Instance] = []
     versions: dict[InstanceKey, int] = {}
@@ -113,6 +116,7 @@ def read_service(
             instance, faults = _instance(entry, name, local, warning, platform)
             if instance is not None:
                 instance, fault = _placed(instance, name, service, selection, priority)
+                instance = _imported(instance, peer) if peer else instance
                 faults += fault
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             where = f"consul {name} ({_spot(entry)})"
@@ -201,6 +205,15 @@ def _placed(
         faults, said = (Problem(where, f"{said[:80]!r} is no namespace: it is in {DEFAULT_NAMESPACE}", mend),), ""
     endpoint = attrs.evolve(instance.endpoint, priority=priority) if priority else instance.endpoint
     return attrs.evolve(instance, endpoint=endpoint, namespace=said or DEFAULT_NAMESPACE), faults
+
+
+def _imported(instance: Instance, peer: str) -> Instance:
+    """An instance of a peer, which can be told from ours by a label and its identity."""
+    before = instance.endpoint
+    endpoint = attrs.evolve(
+        before, instance=f"{peer}:{before.instance}", labels=labels({**dict(before.labels), PEER_LABEL: peer})
+    )
+    return attrs.evolve(instance, endpoint=endpoint)
 
 
 def _address(node: Json, service: Json, local: bool) -> tuple[str, int]:

@@ -18,6 +18,7 @@ from adapters.consul import convert
 from adapters.consul.client import Answer, Client
 from adapters.consul.convert import Reading, UnreadableError
 from adapters.consul.datacenter import Datacenter, ListNames, ReadServices, Sweep
+from adapters.consul.peer import Peered
 from adapters.consul.poll import (
     CHECKS,
     CRITICAL,
@@ -40,6 +41,8 @@ LIST_RETRY = 0.5
 OWN = ""
 """The key of the agent's own datacenter when no list was asked for: its name is not needed to ask it."""
 ALL = "*"
+_PEER = "peer/"
+"""Keys of peers begin with this, which no datacenter's name can."""
 WAKE_EVERY = 5.0
 """For what has no time of its own to be due at: datacenters that left."""
 
@@ -83,6 +86,8 @@ class Loop:
 
     def _begin(self) -> None:
         chosen = self._settings.datacenters
+        for peer in dict.fromkeys(self._settings.peers):
+            self._add_site(f"{_PEER}{peer}", local=False, peer=peer)
         if chosen is None and not self._settings.failover:
             self._add_site(OWN, local=True)
         else:
@@ -137,6 +142,27 @@ class Loop:
                 yield from self._read(site, report, now)
             case Swept():
                 site.swept(report, now)
+            case Peered():
+                self._peered(site, report, now)
+
+    def _peered(self, site: Site, peered: Peered, now: float) -> None:
+        match peered.result:
+            case ApiError() | UnreadableError() as error:
+                site.errors["peer"] = self._explained(error)
+                if peered.failures == 1 and not isinstance(error, OverloadedError):
+                    site.state.outage(now)
+            case (told, digests):
+                site.errors = {kind: text for kind, text in site.errors.items() if kind != "peer"}
+                if told.trouble:
+                    site.errors["peer"] = told.trouble
+                site.state.names_told(told.names, 0, 0, now)
+                for name, digest in digests.items():
+                    site.state.swept_service(name, digest)
+
+    def _explained(self, error: ApiError | UnreadableError) -> str:
+        if isinstance(error, UnreadableError):
+            return f"unreadable answer: {error}"
+        return self._settings.access.explained(error)
 
     def _polled(self, site: Site, polled: Polled, now: float) -> Iterator[Event]:
         site.errors.pop(polled.kind, None)
@@ -171,10 +197,10 @@ class Loop:
             found = (Problem(f"{site.label} acl", "the ACL token may not see everything there is", mend),)
         yield from self._told.problems(f"acl {site.key}", found)
 
-    def _listed(self, site: Site, answer: Answer | ApiError, now: float) -> Iterator[Event]:
-        if isinstance(answer, ApiError):
-            site.errors["list"] = self._settings.access.explained(answer)
-            site.state.not_listed(now, max(LIST_RETRY, answer.retry_after or 0))
+    def _listed(self, site: Site, answer: Answer | ApiError | UnreadableError, now: float) -> Iterator[Event]:
+        if isinstance(answer, ApiError | UnreadableError):
+            site.errors["list"] = self._explained(answer)
+            site.state.not_listed(now, max(LIST_RETRY, getattr(answer, "retry_after", None) or 0))
             return
         site.errors.pop("list", None)
         try:
@@ -242,7 +268,7 @@ class Loop:
                 self._add_site(name, local=name == known.local)
             self._sites[name].unlisted_since = None
         for name, site in self._sites.items():
-            if name not in wanted and site.unlisted_since is None:
+            if name not in wanted and not site.peer and site.unlisted_since is None:
                 site.unlisted_since = now
 
     def _unlisted(self, now: float) -> list[Site]:
@@ -250,8 +276,8 @@ class Loop:
         patience = self._settings.patience
         return [s for s in self._sites.values() if s.unlisted_since is not None and now >= s.unlisted_since + patience]
 
-    def _add_site(self, key: str, local: bool) -> None:
-        self._sites[key] = Site(key, local, self._settings, self._askers, self._queue.put)
+    def _add_site(self, key: str, local: bool, peer: str = "") -> None:
+        self._sites[key] = Site(key, local, self._settings, self._askers, self._queue.put, peer=peer)
         self._sites[key].start()
 
     def _remove_site(self, site: Site) -> Iterator[Event]:
@@ -275,16 +301,21 @@ class Loop:
             if not self._matters(site):
                 mend = "its instances are kept as last told"
                 trouble = site.trouble()
-                found = (Problem(f"{site.label} datacenter", trouble, mend),) if trouble else ()
+                where = site.label if site.peer else f"{site.label} datacenter"
+                found = (Problem(where, trouble, mend),) if trouble else ()
                 yield from self._told.problems(f"datacenter {site.key}", found)
         yield from self._told.stale(reasons)
-        if not self._synced and sites and all(self._is_told(site) for site in sites):
+        own = [site for site in sites if not site.peer]
+        if not self._synced and own and all(self._is_told(site) for site in sites):
             self._synced = True
             yield Synced()
 
     def _matters(self, site: Site) -> bool:
-        """Whether trouble with it makes the platform stale: our own datacenter, or any if that is not watched."""
-        return site.local or not any(other.local for other in self._sites.values())
+        """Whether trouble with it makes the platform stale: our own datacenter, or any if that is not watched.
+
+        A peer's never does.
+        """
+        return not site.peer and (site.local or not any(other.local for other in self._sites.values()))
 
     def _is_told(self, site: Site) -> bool:
         """Whether Synced need not wait for it: another datacenter that is away does not keep ours from serving."""

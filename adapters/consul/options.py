@@ -26,6 +26,11 @@ class ConsulOptions:
     failover: tuple[str, ...] = option(
         (), help="Datacenter whose instances are called when those before it fail; repeatable, in order."
     )
+    peers: tuple[str, ...] = option(
+        (),
+        help="Peered cluster whose exported services are called when all datacenters fail; repeatable, in order.",
+        flag="peer",
+    )
     namespace: str = option(
         "meta:namespace",
         help="What names an instance's namespace: meta:KEY, tag:KEY, or name:SEPARATOR (what precedes it in the name).",

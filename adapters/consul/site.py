@@ -15,6 +15,7 @@ from adapters.consul import convert
 from adapters.consul.client import Answer, Client
 from adapters.consul.convert import Reading, Selection, UnreadableError
 from adapters.consul.datacenter import Datacenter, Sweep
+from adapters.consul.peer import PeerPoller, listed
 from adapters.consul.poll import NAMES, PATHS, Poller, Report
 
 
@@ -30,9 +31,12 @@ class Settings:
     patience: float
     failover: tuple[str, ...] = ()
     selection: Selection = attrs.field(factory=Selection)
+    peers: tuple[str, ...] = ()
 
-    def priority_of(self, datacenter: str) -> int:
-        """0 but for datacenters to fail over to, which follow in their order."""
+    def priority_of(self, datacenter: str, peer: str = "") -> int:
+        """0 but for datacenters to fail over to, which follow in their order; then peers in theirs."""
+        if peer:
+            return len(self.failover) + self.peers.index(peer) + 1
         return self.failover.index(datacenter) + 1 if datacenter in self.failover else 0
 
 
@@ -41,7 +45,7 @@ class Listed:
     """The names of services were read."""
 
     site: str
-    result: Answer | ApiError
+    result: Answer | ApiError | UnreadableError
 
 
 @attrs.frozen
@@ -73,10 +77,13 @@ class Askers:
 
 
 class Site:
-    """A datacenter by the name `key` (empty: the agent's own, whatever its name)."""
+    """A datacenter by the name `key` (empty: the agent's own, whatever its name), or what is imported of a `peer`."""
 
-    def __init__(self, key: str, local: bool, settings: Settings, askers: Askers, report: Report) -> None:
+    def __init__(
+        self, key: str, local: bool, settings: Settings, askers: Askers, report: Report, *, peer: str = ""
+    ) -> None:
         self.key = key
+        self.peer = peer
         self.local = local
         self.state = Datacenter(settings.patience)
         self.errors: dict[str, str] = {}
@@ -85,9 +92,13 @@ class Site:
         self._settings = settings
         self._askers = askers
         self._report = report
-        self._params = {"dc": key} if key else {}
-        self._client = Client(settings.access, len(PATHS))
-        self._pollers = [Poller(key, kind, self._client, self._params, settings.wait, report) for kind in PATHS]
+        self._params = {"peer": peer} if peer else {"dc": key} if key else {}
+        self._client = Client(settings.access, 1 if peer else len(PATHS))
+        self._pollers: list[Poller | PeerPoller] = (
+            [PeerPoller(key, peer, self._client, report)]
+            if peer
+            else [Poller(key, kind, self._client, self._params, settings.wait, report) for kind in PATHS]
+        )
         self._sweeping = 0
         self._sweep_failed = False
         self._digests: dict[str, int] = {}
@@ -95,6 +106,8 @@ class Site:
     @property
     def label(self) -> str:
         """For coordinates in problems."""
+        if self.peer:
+            return f"consul peer {self.peer}"
         return f"consul {self.key}" if self.key else "consul"
 
     def trouble(self) -> str:
@@ -159,8 +172,10 @@ class Site:
 
     def _do_list(self) -> None:
         try:
-            self._report(Listed(self.key, self._askers.client.get(PATHS[NAMES], self._params)))
-        except ApiError as error:
+            client = self._askers.client
+            found = listed(client, self.peer) if self.peer else client.get(PATHS[NAMES], self._params)
+            self._report(Listed(self.key, found))
+        except (ApiError, UnreadableError) as error:
             self._report(Listed(self.key, error))
 
     def _do_read(self, name: str) -> None:
@@ -174,7 +189,8 @@ class Site:
                 platform=self._settings.platform,
                 index=answer.index,
                 selection=self._settings.selection,
-                priority=self._settings.priority_of(self.key),
+                priority=self._settings.priority_of(self.key, self.peer),
+                peer=self.peer,
             )
             self._report(Read(self.key, name, reading))
         except (ApiError, UnreadableError) as error:

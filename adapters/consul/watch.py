@@ -50,6 +50,7 @@ class ConsulPlatform:
             wait=options.wait,
             patience=options.empty_hold,
             failover=options.failover,
+            peers=options.peers,
             selection=Selection.checked(
                 options.namespace, options.connect_native == "include", options.sidecar_proxies == "include"
             ),
