@@ -38,6 +38,7 @@ class Directory:
         self._catalog = Catalog()
         self._places: dict[Place, list[_Workload]] = {}
         self._addresses: dict[bytes, list[_Workload]] = {}
+        self._instances: dict[tuple[str, str], list[_Workload]] = {}
         self._hosts: dict[str, list[tuple[ServiceKey, Mapping[str, Value]]]] = {}
 
     def update(self, catalog: Catalog) -> None:
@@ -51,21 +52,36 @@ class Directory:
 
     def enrich(self, bag: dict[str, Value]) -> None:
         """Adds what is known of the source, the destination and the service that is asked for."""
-        source = self._source(bag)
+        source = self._named(bag, "source") or self._source(bag)
         if source is not None:
             _add(bag, source.as_source)
-        place = bag.get("destination.ip"), bag.get("destination.port")
-        there = self._places.get(place)  # type: ignore[arg-type]  # a bag holds bytes and int there, or None
-        if there:
-            _add(bag, there[0].as_destination)
+        destination = self._named(bag, "destination") or self._destination(bag)
+        if destination is not None:
+            _add(bag, destination.as_destination)
+        for side in ("source", "destination"):
+            if (name := bag.get(f"{side}.name")) is not None:
+                bag.setdefault(f"{side}.workload.name", name)  # a proxy's word, where no platform knows of it
         host = bag.get("destination.service.host") or _bare(bag.get("request.host"))
         if isinstance(host, str) and (services := self._hosts.get(host)):
             namespace = bag.get("destination.service.namespace") or bag.get("destination.namespace")
             _add(bag, next((facts for key, facts in services if key.namespace == namespace), services[0][1]))
 
+    def _named(self, bag: Mapping[str, Value], side: str) -> _Workload | None:
+        """The workload whose proxy said its name."""
+        name, namespace = bag.get(f"{side}.name"), bag.get(f"{side}.namespace")
+        if not isinstance(name, str) or not isinstance(namespace, str):
+            return None
+        found = self._instances.get((namespace, name))
+        return found[0] if found else None
+
+    def _destination(self, bag: Mapping[str, Value]) -> _Workload | None:
+        place = bag.get("destination.ip"), bag.get("destination.port")
+        there = self._places.get(place)  # type: ignore[arg-type]  # a bag holds bytes and int there, or None
+        return there[0] if there else None
+
     def _source(self, bag: Mapping[str, Value]) -> _Workload | None:
         """The workload at the address; where there are several, the one whose account the identity names."""
-        if "source.workload.name" in bag:
+        if "source.workload.name" in bag or "source.name" in bag:
             return None
         here = self._addresses.get(bag.get("source.ip"))  # type: ignore[arg-type]
         if not here:
@@ -93,6 +109,7 @@ class Directory:
                 {**_facts("destination", service, endpoint), **facts},
             )
             self._addresses.setdefault(packed, []).append(workload)
+            self._instances.setdefault((service.namespace, endpoint.instance), []).append(workload)
             for _, port in endpoint.ports:
                 there = self._places.setdefault((packed, port), [])
                 there.append(workload)
@@ -106,6 +123,8 @@ class Directory:
             if packed is None:
                 continue
             _without(self._addresses, packed, _others(self._addresses.get(packed, ()), service.key))
+            named = service.namespace, endpoint.instance
+            _without(self._instances, named, _others(self._instances.get(named, ()), service.key))
             for _, port in endpoint.ports:
                 place = packed, port
                 _without(self._places, place, _others(self._places.get(place, ()), service.key))
@@ -172,13 +191,9 @@ def _packed(address: str) -> bytes | None:
         return None
 
 
-def _name(service: Service) -> str:
-    return service.name or service.host.partition(".")[0]
-
-
 def _facts(side: str, service: Service, endpoint: Endpoint) -> dict[str, Value]:
     """What is known of a workload, under the attributes of one side."""
-    namespace, workload = service.namespace, _name(service)
+    namespace, workload = service.namespace, service.short_name
     facts: dict[str, Value] = {
         "uid": f"{endpoint.platform or 'mesh'}://{endpoint.instance}.{namespace}",
         "name": endpoint.instance,
@@ -196,7 +211,7 @@ def _facts(side: str, service: Service, endpoint: Endpoint) -> dict[str, Value]:
 
 
 def _service_facts(service: Service) -> dict[str, Value]:
-    name = _name(service)
+    name = service.short_name
     return {
         "destination.service": service.host,
         "destination.service.host": service.host,

@@ -31,6 +31,7 @@ from pilot.plan.proxy import (
     plan_endpoints,
     plan_gateways,
     plan_inbound,
+    plan_mixer,
     plan_outbound,
     plan_services,
     plan_upstreams,
@@ -114,7 +115,17 @@ class _Inbound:
         return plan_inbound(index, self.namespace, self.inbound)
 
 
-_Patched = _Outbound | _Services | _Gateways | _Upstreams | _Inbound
+@attrs.frozen(cache_hash=True)
+class _Mixer:
+    """What leads to Mixer, for every proxy alike."""
+
+    patches: Patches = NO_PATCHES
+
+    def plan(self, index: Index) -> ir.Plan:
+        return plan_mixer(index)
+
+
+_Patched = _Outbound | _Services | _Gateways | _Upstreams | _Inbound | _Mixer
 _Part = _Patched | _Proxyless
 """What a part of a plan depends on, besides the snapshot: equal parts are planned once."""
 
@@ -128,11 +139,13 @@ def _parts_of(view: ProxyView) -> tuple[_Part, ...]:
         return (
             _Services(outbound, patches_for(view.patches, gateway, (CDS,))),
             _Gateways(outbound, view.gateways, patches_for(view.patches, gateway, (LDS,))),
+            _Mixer(),
         )
     return (
         _Outbound(outbound, patches_for(view.patches, PatchContext.SIDECAR_OUTBOUND, (CDS, LDS))),
         _Upstreams(outbound, view.upstreams, patches_for(view.patches, PatchContext.SIDECAR_OUTBOUND)),
         _Inbound(outbound.namespace, view.inbound, patches_for(view.patches, PatchContext.SIDECAR_INBOUND, (CDS, LDS))),
+        _Mixer(),
     )
 
 

@@ -81,11 +81,11 @@ class AccessLogInlet:
 
     def __init__(
         self,
-        told: Mapping[str, str],
+        told: Mapping[str, Value],
         report: Callable[[list[dict[str, Value]]], None],
         enrich: Enrich | None,
     ) -> None:
-        self._told = told
+        self._told: Mapping[str, Value] = told
         self._report = report
         self._enrich = enrich
 
@@ -95,6 +95,8 @@ class AccessLogInlet:
             message = Entries.FromString(body)
         except DecodeError as error:
             raise RpcError(Code.INVALID_ARGUMENT, f"no StreamAccessLogsMessage: {error}") from error
+        if message.HasField("identifier"):
+            self._told = {**peers.told_by_node(message.identifier.node, self._told), **self._told}
         bags = [http_attributes(entry, self._told) for entry in message.http_logs.log_entry]
         bags += [tcp_attributes(entry, self._told) for entry in message.tcp_logs.log_entry]
         if self._enrich is not None:
@@ -111,7 +113,7 @@ class AccessLogInlet:
         """Nothing is held back."""
 
 
-def http_attributes(entry: Any, told: Mapping[str, str]) -> dict[str, Value]:
+def http_attributes(entry: Any, told: Mapping[str, Value]) -> dict[str, Value]:
     """The bag of an HttpAccessLogEntry."""
     bag = _common(entry.common_properties, told)
     request, answer = entry.request, entry.response
@@ -146,7 +148,7 @@ def http_attributes(entry: Any, told: Mapping[str, str]) -> dict[str, Value]:
     return bag
 
 
-def tcp_attributes(entry: Any, told: Mapping[str, str]) -> dict[str, Value]:
+def tcp_attributes(entry: Any, told: Mapping[str, Value]) -> dict[str, Value]:
     """The bag of a TCPAccessLogEntry: one connection that was closed, or still lives (intermediate)."""
     common = entry.common_properties
     bag = _common(common, told)
@@ -161,9 +163,11 @@ def tcp_attributes(entry: Any, told: Mapping[str, str]) -> dict[str, Value]:
     return bag
 
 
-def _common(common: Any, told: Mapping[str, str]) -> dict[str, Value]:
+def _common(common: Any, told: Mapping[str, Value]) -> dict[str, Value]:
     bag: dict[str, Value] = dict(told)
     outbound = told.get("context.reporter.kind") == "outbound"
+    if outbound and (host := peers.host_of_cluster(common.upstream_cluster)):
+        bag["destination.service.host"] = host
     peers.add_address(bag, "source", common.downstream_remote_address)
     peers.add_address(
         bag, "destination", common.upstream_remote_address if outbound else common.downstream_local_address

@@ -30,6 +30,31 @@ def told_by_pilot(text: str) -> Mapping[str, str]:
     }
 
 
+def told_by_node(node: Any, told: Mapping[str, Value]) -> dict[str, Value]:
+    """Who reports, by its xDS node: the source of what it calls, the destination of what it takes in.
+
+    The id is `TYPE~IP~NAME.NAMESPACE~DOMAIN`, LABELS are those of its metadata. Nothing for an id of another form.
+    """
+    parts = node.id.split("~")
+    if len(parts) != 4:
+        return {}
+    name, _, namespace = parts[2].rpartition(".")
+    side = "source" if told.get("context.reporter.kind") == "outbound" else "destination"
+    labels = node.metadata.fields["LABELS"].struct_value.fields if "LABELS" in node.metadata.fields else {}
+    return {
+        "context.reporter.uid": node.id,
+        f"{side}.name": name,
+        f"{side}.namespace": namespace,
+        f"{side}.labels": {key: value.string_value for key, value in labels.items()},
+    }
+
+
+def host_of_cluster(name: str) -> str:
+    """The host in a cluster's name of Istio's form, `outbound|PORT|SUBSET|HOST`; empty for another."""
+    parts = name.split("|")
+    return parts[3] if len(parts) == 4 and parts[0] == "outbound" else ""
+
+
 @functools.lru_cache(maxsize=4096)
 def _packed(address: str) -> bytes | None:
     try:

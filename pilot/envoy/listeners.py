@@ -14,6 +14,7 @@ from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tc
 from pilot import ir
 from pilot.envoy import codec
 from pilot.envoy.filters import http_filters
+from pilot.envoy.mixer import http_log, tcp_check, tcp_log
 from pilot.envoy.routes import route_configuration
 from pilot.envoy.sources import ADS, origin_metadata
 from pilot.envoy.transport import server_transport_socket
@@ -73,7 +74,7 @@ def _chain(value: ir.FilterChain) -> dict[str, Any]:
     return {
         "name": value.name,
         **({"filter_chain_match": match} if needed else {}),
-        "filters": [_network_filter(value.filter)],
+        "filters": _network_filters(value.filter),
         **({"transport_socket": server_transport_socket(value.tls)} if value.tls else {}),
     }
 
@@ -83,13 +84,16 @@ def _prefix_range(subnet: str) -> dict[str, Any]:
     return {"address_prefix": address, "prefix_len": {"value": int(length)}}
 
 
-def _network_filter(value: ir.HttpConnectionManager | ir.TcpProxy) -> dict[str, Any]:
-    if isinstance(value, ir.TcpProxy):
-        return {"name": "envoy.filters.network.tcp_proxy", "typed_config": codec.pack(_tcp_proxy(value))}
-    return {
-        "name": "envoy.filters.network.http_connection_manager",
-        "typed_config": codec.pack(_manager(value)),
-    }
+def _network_filters(value: ir.HttpConnectionManager | ir.TcpProxy) -> list[dict[str, Any]]:
+    """The filter, after what lets no connection reach it that Mixer refuses."""
+    if isinstance(value, ir.HttpConnectionManager):
+        return [
+            {"name": "envoy.filters.network.http_connection_manager", "typed_config": codec.pack(_manager(value))},
+        ]
+    proxy = {"name": "envoy.filters.network.tcp_proxy", "typed_config": codec.pack(_tcp_proxy(value))}
+    if value.mixer is None or not value.mixer.check:
+        return [proxy]
+    return [{"name": "envoy.filters.network.ext_authz", "typed_config": codec.pack(tcp_check(value.mixer))}, proxy]
 
 
 def _manager(value: ir.HttpConnectionManager) -> Any:
@@ -103,6 +107,8 @@ def _manager(value: ir.HttpConnectionManager) -> Any:
         stream_idle_timeout=timedelta(0),
         server_name=value.server_name,
     )
+    if value.mixer and value.mixer.report:
+        found.access_log.append(http_log(value.mixer))
     if value.routes:
         found.route_config.CopyFrom(route_configuration(value.routes))
     else:
@@ -130,4 +136,6 @@ def _tcp_proxy(value: ir.TcpProxy) -> Any:
     if value.tunnel:
         found.tunneling_config.hostname = value.tunnel.target
         found.tunneling_config.use_post = value.tunnel.post
+    if value.mixer and value.mixer.report:
+        found.access_log.append(tcp_log(value.mixer))
     return found

@@ -26,6 +26,7 @@ from pilot.ir.clusters import (
     UpstreamHttp,
 )
 from pilot.ir.listeners import ApiListener, Direction, FilterChain, HttpConnectionManager, Listener, TcpProxy, Tunnel
+from pilot.ir.mixer import Mixer
 from pilot.ir.routes import (
     Action,
     Cors,
@@ -76,6 +77,7 @@ __all__ = [
     "LocalityEndpoints",
     "MatchKind",
     "Mirror",
+    "Mixer",
     "OutlierDetection",
     "Plan",
     "ProxyProtocol",

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import attrs
 
+from pilot.ir.mixer import Mixer
 from pilot.ir.routes import RouteConfiguration, WeightedCluster
 from pilot.ir.tls import ServerTls
 
@@ -28,6 +29,7 @@ class HttpConnectionManager:
     routes_may_fault: bool = False
     routes_may_cors: bool = False
     """Whether filters stand ready for what routes say of faults and origins."""
+    mixer: Mixer | None = None
 
 
 @attrs.frozen(cache_hash=True)
@@ -38,6 +40,7 @@ class TcpProxy:
     max_connection_duration: timedelta | None = None
     hash_source_ip: bool = False
     tunnel: Tunnel | None = None
+    mixer: Mixer | None = None
 
 
 @attrs.frozen(cache_hash=True)

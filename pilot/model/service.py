@@ -220,6 +220,11 @@ class Service:
         return self.key.namespace
 
     @property
+    def short_name(self) -> str:
+        """What its platform calls it, else the first part of its host."""
+        return self.name or self.key.host.partition(".")[0]
+
+    @property
     def distinct_ports(self) -> tuple[Port, ...]:
         """Ports with the first of each number only: a number that is told twice must not make two clusters."""
         found: dict[int, Port] = {}

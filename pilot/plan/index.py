@@ -25,6 +25,7 @@ from galley.kinds.sidecar import Sidecar
 from galley.kinds.virtual_service import VirtualService
 from galley.visibility import exported
 from pilot.model.catalog import Catalog
+from pilot.model.mixer import MixerPolicy
 from pilot.model.proxy import OutboundView
 from pilot.model.service import Service, has_labels
 from pilot.model.snapshot import Snapshot
@@ -164,6 +165,7 @@ class Index:
     asks_for_locality: bool
     """Whether some rule makes traffic depend on where the client runs."""
     rules_of_destinations: tuple[ConfigObject[DestinationRule], ...] = ()
+    mixer: MixerPolicy | None = None
     services_memo: Memo = attrs.field(factory=Memo)
     """For what follows from what its keys name, and from nothing else in the index."""
     routes_memo: Memo = attrs.field(factory=Memo)
@@ -195,6 +197,7 @@ class Index:
             ),
             asks_for_locality=any(map(asks_for_locality, config.destination_rules)),
             rules_of_destinations=config.destination_rules,
+            mixer=snapshot.mixer,
             services_memo=Memo(before.services_memo if before else None),
             routes_memo=Memo(before.routes_memo if before and _routes_stay(before, catalog, config) else None),
         )

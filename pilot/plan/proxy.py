@@ -20,6 +20,7 @@ from pilot.plan.gateway_routes import gateway_routes
 from pilot.plan.gateways import gateway_ports, selected
 from pilot.plan.index import Index
 from pilot.plan.listeners import inbound_listener, outbound_listener, upstream_listener
+from pilot.plan.mixer import mixer_clusters, of_gateway, of_inbound, of_outbound, with_mixer
 from pilot.plan.patches import picked
 from pilot.plan.reach import reachable, reachable_service, services
 from pilot.plan.resolution import resolved
@@ -45,7 +46,7 @@ def plan_outbound(index: Index, view: OutboundView) -> ir.Plan:
     default = outbound_listener(view, services(index, view, view.scope.hosts))
     return attrs.evolve(
         called,
-        listeners=(default, *egress.listeners),
+        listeners=with_mixer((default, *egress.listeners), of_outbound(index, view)),
         routes=(outbound_routes(client), *egress.routes),
     )
 
@@ -90,8 +91,9 @@ def _plan_service(index: Index, view: OutboundView, service: Service) -> ir.Plan
 def plan_gateways(index: Index, view: OutboundView, gateways: tuple[str, ...]) -> ir.Plan:
     """The listeners and routes of a router that these Gateways select."""
     ports = gateway_ports(index, view, gateways)
+    listeners = (found for port in ports if (found := gateway_listener(port)))
     return ir.Plan(
-        listeners=tuple(found for port in ports if (found := gateway_listener(port))),
+        listeners=with_mixer(listeners, of_gateway(index, view)),
         routes=tuple(found for port in ports for found in gateway_routes(port)),
     )
 
@@ -107,11 +109,13 @@ def plan_endpoints(index: Index, view: OutboundView, key: ServiceKey) -> tuple[i
 def plan_upstreams(index: Index, view: OutboundView, upstreams: tuple[Upstream, ...]) -> ir.Plan:
     """A listener for each, and the routes of those that may carry HTTP."""
     client = Client(index, view)
-    listeners, routes = [], {}
+    listeners: list[ir.Listener] = []
+    routes = {}
     for upstream in upstreams:
         service = index.hosts.find(upstream.host, view.namespace)
         port = service.port(upstream.port) if service else None
-        listeners.append(upstream_listener(client, upstream, service, port))
+        listener = upstream_listener(client, upstream, service, port)
+        listeners += with_mixer((listener,), of_outbound(index, view, service))
         if service and port and (port.protocol.is_http or port.protocol is Protocol.UNSPECIFIED):
             found = service_routes(client, service, port)
             routes[found.name] = found
@@ -120,12 +124,13 @@ def plan_upstreams(index: Index, view: OutboundView, upstreams: tuple[Upstream, 
 
 def plan_inbound(index: Index, namespace: str, inbound: tuple[Inbound, ...]) -> ir.Plan:
     """A listener and a cluster for each local port; the protocol is the one said, else the service's."""
-    clusters, listeners = {}, []
+    clusters = {}
+    listeners: list[ir.Listener] = []
     for each in inbound:
         protocol = _protocol(index, namespace, each)
         cluster = inbound_cluster(each, protocol)
         clusters[cluster.name] = cluster
-        listeners.append(inbound_listener(each, protocol))
+        listeners += with_mixer((inbound_listener(each, protocol),), of_inbound(index, namespace, each))
     return ir.Plan(clusters=tuple(clusters.values()), listeners=tuple(listeners))
 
 
@@ -137,6 +142,11 @@ def inbound_hosts(index: Index, namespace: str, inbound: tuple[Inbound, ...]) ->
         if each.service
     }
     return tuple(sorted(found.items()))
+
+
+def plan_mixer(index: Index) -> ir.Plan:
+    """The way to Mixer, the same for all."""
+    return ir.Plan(clusters=mixer_clusters(index))
 
 
 def _protocol(index: Index, namespace: str, inbound: Inbound) -> Protocol:

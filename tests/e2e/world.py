@@ -282,6 +282,14 @@ class Mesh:
         self._children.append(self._control.process)
         return self._control
 
+    def second_process(self, name: str, *options: str) -> Process:
+        """`mesh-adapter start` on the same Consul and configuration, with other options; the test starts it."""
+        told = ("--platform", "consul", "--consul-addr", f"http://{self.consul.http_addr}")
+        command = [COMMAND, "start", *told, "--config", str(self.config), *options]
+        process = Process(name, command, folder=self.folder)
+        self._children.append(process)
+        return process
+
     def write(self, name: str, text: str) -> Path:
         """A configuration document; replaces what the file held."""
         path = self.config / name
