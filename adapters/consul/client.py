@@ -40,16 +40,25 @@ class Client(Connections):
         super().__init__(access, connections, "X-Consul-Token")
 
     def get(
-        self, path: str, params: Mapping[str, str] | None = None, *, index: int | None = None, wait: float = 0.0
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        index: int | None = None,
+        wait: float = 0.0,
+        absent: bytes | None = None,
     ) -> Answer:
-        """Read `path`; with `index` a blocking query of at most `wait` seconds. Raises an ApiError."""
+        """Read `path`; with `index` a blocking query of at most `wait` seconds. Raises an ApiError.
+
+        `absent`: the body that stands for nothing being there, which is otherwise an error; it can be waited for.
+        """
         query = dict(params or {})
         timeout = SHORT_TIMEOUT
         if index is not None:
             query |= {"index": str(index), "wait": f"{wait:.3f}s"}
             timeout = read_timeout(wait)
         # A blocking query is never repeated as it is: an agent that restarted would wait for an index it never reaches.
-        return checked(self.send("GET", path, query, timeout=timeout, again=index is None))
+        return checked(self.send("GET", path, query, timeout=timeout, again=index is None), absent)
 
 
 def parse_address(text: str) -> Address:
@@ -57,13 +66,14 @@ def parse_address(text: str) -> Address:
     return Address.parse(text, "Consul", DEFAULT_PORT)
 
 
-def checked(response: urllib3.BaseHTTPResponse) -> Answer:
+def checked(response: urllib3.BaseHTTPResponse, absent: bytes | None = None) -> Answer:
     """The answer if the status is a success, else the ApiError that the status and text stand for."""
-    if response.status >= 300:
+    nothing = response.status == 404 and absent is not None
+    if response.status >= 300 and not nothing:
         raise refusal(response)
     headers = response.headers
     return Answer(
-        body=response.data,
+        body=absent if nothing and absent is not None else response.data,
         index=number(headers.get("X-Consul-Index")),
         known_leader=headers.get("X-Consul-KnownLeader", "true") != "false",
         last_contact=(number(headers.get("X-Consul-LastContact")) or 0) / 1000,

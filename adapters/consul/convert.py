@@ -23,7 +23,7 @@ PEER_LABEL = "consul.peer"
 OWN_SERVICE = "consul"
 """The service under which Consul's servers list themselves."""
 
-_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LOCAL = ("lan_ipv4", "lan", "lan_ipv6")
 _REMOTE = ("wan", "wan_ipv4", "wan_ipv6")
 
@@ -55,7 +55,10 @@ class Reading:
 
 @attrs.frozen
 class Selection:
-    """Which registrations count, and what names their namespace: `meta:KEY`, `tag:KEY` or `name:SEPARATOR`."""
+    """Which registrations count, and what names their namespace.
+
+    `meta:KEY`, `tag:KEY` or `name:SEPARATOR`; `kv:PREFIX` is for `adapters.consul.namespaces`.
+    """
 
     namespace: str = "meta:namespace"
     native: bool = True
@@ -63,11 +66,17 @@ class Selection:
 
     @classmethod
     def checked(cls, namespace: str, native: bool, proxies: bool) -> Selection:
-        """ValueError if `namespace` is none of the three."""
+        """ValueError if `namespace` is none of the four."""
         how, _, key = namespace.partition(":")
-        if how not in ("meta", "tag", "name") or not key:
-            raise ValueError(f"namespace is {namespace!r}: write meta:KEY, tag:KEY or name:SEPARATOR")
+        if how not in ("meta", "tag", "name", "kv") or not key.strip("/" if how == "kv" else ""):
+            raise ValueError(f"namespace is {namespace!r}: write meta:KEY, tag:KEY, name:SEPARATOR or kv:PREFIX")
         return cls(namespace, native, proxies)
+
+    @property
+    def prefix(self) -> str:
+        """Of the keys that name namespaces, without slashes around it; empty if something else does."""
+        how, _, key = self.namespace.partition(":")
+        return key.strip("/") if how == "kv" else ""
 
     def takes(self, name: str, service: Json) -> bool:
         """Whether a registration is an instance: Consul itself, gateways, and what was chosen out are not."""
@@ -82,6 +91,8 @@ class Selection:
         if how == "name":
             before, found, _ = name.partition(key)
             return before if found else ""
+        if how == "kv":
+            return ""
         return str(meta.get(key) or "") if how == "meta" else dict(tag_labels(tags, {})).get(key, "")
 
 
@@ -199,7 +210,7 @@ def _placed(
     """The instance in its namespace, and with its datacenter's priority."""
     said = selection.namespace_of(name, service.get("Tags") or (), service.get("Meta") or {})
     faults: tuple[Problem, ...] = ()
-    if said and not _NAMESPACE.fullmatch(said):
+    if said and not NAMESPACE.fullmatch(said):
         where = f"consul {name} ({instance.endpoint.instance}) namespace"
         mend = "use small letters, digits and dashes; at most 63"
         faults, said = (Problem(where, f"{said[:80]!r} is no namespace: it is in {DEFAULT_NAMESPACE}", mend),), ""

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from adapters.api import ApiError, DeniedError, OverloadedError
-from adapters.consul import convert
+from adapters.consul import convert, namespaces
 from adapters.consul.client import Answer, Client
 from adapters.consul.convert import Reading, UnreadableError
 from adapters.consul.datacenter import Datacenter, ListNames, ReadServices, Sweep
+from adapters.consul.namespaces import Namespaces
 from adapters.consul.peer import Peered
 from adapters.consul.poll import (
     CHECKS,
@@ -29,6 +30,7 @@ from adapters.consul.poll import (
     Datacenters,
     NoDatacenters,
     Polled,
+    Poller,
     PollFailed,
 )
 from adapters.consul.site import Askers, Listed, Read, Settings, Site, Swept
@@ -43,6 +45,8 @@ OWN = ""
 ALL = "*"
 _PEER = "peer/"
 """Keys of peers begin with this, which no datacenter's name can."""
+_KV = "kv/"
+"""The site that reports about keys are of; none has this key."""
 WAKE_EVERY = 5.0
 """For what has no time of its own to be due at: datacenters that left."""
 
@@ -62,6 +66,11 @@ class Loop:
         )
         self._lister: DatacenterLister | None = None
         self._lister_error = ""
+        self._prefix = settings.selection.prefix
+        self._keys: Poller | None = None
+        self._keys_client = Client(settings.access, 1)
+        self._keys_error, self._keys_cut = "", False
+        self._namespaces: Namespaces | None = None if self._prefix else Namespaces()
         self._sites: dict[str, Site] = {}
         self._told = Told()
         self._synced = False
@@ -86,6 +95,12 @@ class Loop:
 
     def _begin(self) -> None:
         chosen = self._settings.datacenters
+        if self._prefix:
+            path, wait = namespaces.path_of(self._prefix), self._settings.wait
+            self._keys = Poller(
+                _KV, "kv", self._keys_client, {"recurse": ""}, wait, self._queue.put, path=path, absent=b"[]"
+            )
+            self._keys.start()
         for peer in dict.fromkeys(self._settings.peers):
             self._add_site(f"{_PEER}{peer}", local=False, peer=peer)
         if chosen is None and not self._settings.failover:
@@ -99,6 +114,10 @@ class Loop:
         if self._lister is not None:
             self._lister.close()
         self._askers.client.close()
+        if self._keys is not None:
+            self._keys.close()
+            self._keys_client.close()
+            self._keys.join(timeout=1.0)
         for site in self._sites.values():
             site.close()
         for pool in (self._askers.readers, self._askers.sweepers):
@@ -125,6 +144,10 @@ class Loop:
                 self._datacenters(report, now)
             case NoDatacenters(error):
                 self._lister_error = self._settings.access.explained(error)
+            case Polled() if report.site == _KV:
+                yield from self._keys_told(report)
+            case PollFailed() if report.site == _KV:
+                self._keys_error, self._keys_cut = f"consul kv {self._prefix}: {self._explained(report.error)}", True
             case _ if (site := self._sites.get(getattr(report, "site", "?"))) is not None:
                 yield from self._of_site(site, report, now)
 
@@ -234,9 +257,33 @@ class Loop:
     def _tell(self, names: Iterable[str]) -> Iterator[Event]:
         """The services of these names, from all datacenters, our own first."""
         sites = sorted(self._sites.values(), key=lambda site: (not site.local, site.key))
+        if self._namespaces is None:
+            return
         for name in sorted(names):
             instances = [i for site in sites for i in site.state.instances(name)]
+            if self._prefix:
+                instances = self._namespaces.placed(name, instances)
             yield from self._told.service(name, *convert.services(name, instances, f"consul {name}"))
+
+    def _keys_told(self, polled: Polled) -> Iterator[Event]:
+        """Services are in other namespaces; none was told before it was known in which they are."""
+        try:
+            found = namespaces.read(polled.answer.body, self._prefix)
+        except UnreadableError as fault:
+            self._keys_error = f"unreadable answer of {namespaces.path_of(self._prefix)}: {fault}"
+            return
+        before = self._namespaces
+        self._keys_cut |= polled.turn.went_back
+        reason = namespaces.doubt(before, found, hidden=polled.answer.filtered, was_away=self._keys_cut)
+        self._keys_error = f"consul kv {self._prefix}: {reason}" if reason else ""
+        if reason:
+            return
+        self._namespaces, self._keys_cut = found, False
+        yield from self._told.problems("kv", found.problems)
+        if before is None:
+            yield from self._tell({name for site in self._sites.values() for name in site.state.names()})
+        else:
+            yield from self._tell(before.moved(found))
 
     def _start_work(self) -> Iterator[Event]:
         now = time.monotonic()
@@ -294,7 +341,7 @@ class Loop:
     def _status(self) -> Iterator[Event]:
         """Stale or Fresh, problems of other datacenters, and Synced when the time has come."""
         sites = self._sites.values()
-        reasons = [self._lister_error] if self._lister_error else []
+        reasons = [reason for reason in (self._lister_error, self._keys_error) if reason]
         reasons += [trouble for site in sites if self._matters(site) and (trouble := site.trouble())]
         reasons += [f"{site.label}: {reason}" for site in sites if (reason := site.state.hold.reason())]
         for site in sites:
@@ -306,7 +353,7 @@ class Loop:
                 yield from self._told.problems(f"datacenter {site.key}", found)
         yield from self._told.stale(reasons)
         own = [site for site in sites if not site.peer]
-        if not self._synced and own and all(self._is_told(site) for site in sites):
+        if not self._synced and self._namespaces is not None and own and all(self._is_told(site) for site in sites):
             self._synced = True
             yield Synced()
 

@@ -33,7 +33,8 @@ class ConsulOptions:
     )
     namespace: str = option(
         "meta:namespace",
-        help="What names an instance's namespace: meta:KEY, tag:KEY, or name:SEPARATOR (what precedes it in the name).",
+        help="What names an instance's namespace: meta:KEY, tag:KEY, name:SEPARATOR (what precedes it in the name), "
+        "or kv:PREFIX (the key PREFIX/SERVICE).",
     )
     connect_native: Literal["include", "exclude"] = option(
         "include", help="Whether instances that speak Connect themselves are in the mesh."

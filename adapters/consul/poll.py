@@ -75,11 +75,23 @@ Report = Callable[[object], None]
 
 
 class Poller(threading.Thread):
-    """One long poll, over and over, until `close`."""
+    """One long poll, over and over, until `close`. `path` and `absent` are for what is not in PATHS."""
 
-    def __init__(self, site: str, kind: str, client: Client, params: Mapping[str, str], wait: float, report: Report):
+    def __init__(
+        self,
+        site: str,
+        kind: str,
+        client: Client,
+        params: Mapping[str, str],
+        wait: float,
+        report: Report,
+        *,
+        path: str = "",
+        absent: bytes | None = None,
+    ) -> None:
         super().__init__(name=f"consul-{kind}", daemon=True)
         self._site, self._kind = site, kind
+        self._path, self._absent = path or PATHS[kind], absent
         self._client, self._params, self._wait = client, params, wait
         self._report = report
         self._closed = threading.Event()
@@ -108,7 +120,7 @@ class Poller(threading.Thread):
     def _ask(self, cursor: Cursor) -> Answer:
         # After a failure the news is that there is an answer at all: it must not wait for a change.
         wait = min(self._wait, SHORT_WAIT) if cursor.failures else self._wait
-        answer = self._client.get(PATHS[self._kind], self._params, index=cursor.index, wait=wait)
+        answer = self._client.get(self._path, self._params, index=cursor.index, wait=wait, absent=self._absent)
         if not answer.known_leader:
             raise NoLeaderError("the server that answered knows no leader")
         return answer

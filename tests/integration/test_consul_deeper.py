@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,6 +69,56 @@ def test_connect_registrations_are_left_in_or_out_and_virtual_addresses_told(con
     assert virtual.startswith("240.")
     named = listen(consul, namespace="meta:team")
     named.until(lambda: ServiceKey("shop", WEB.host) in named.services, "web in shop")
+
+
+def test_keys_name_the_namespace_of_a_service(tmp_path: Path, listen: Listen) -> None:
+    with Consul(tmp_path / "consul") as consul:
+        register(consul, "web-1", "10.0.0.1", Meta={"namespace": "other"})
+        register(consul, "db-1", "10.0.0.2", name="db")
+        put_key(consul, "mesh/namespaces/db", "Not one")
+        heard = listen(consul, namespace="kv:/mesh/namespaces/")
+        assert {key.namespace for key in heard.services} == {"default"}
+        assert "consul kv mesh/namespaces/db" in heard.problems
+        put_key(consul, "mesh/namespaces/web", "shop")
+        shop = ServiceKey("shop", WEB.host)
+        heard.until(lambda: shop in heard.services and WEB not in heard.services, "web in shop")
+        consul.kill()
+        heard.until(lambda: heard.stale != "", "Stale", 30.0)
+        consul.start()
+        heard.until(lambda: "all keys vanished" in heard.stale, "suspicion", 30.0)
+        assert shop in heard.services
+        put_key(consul, "mesh/namespaces/web", "store")
+        store = ServiceKey("store", WEB.host)
+        heard.until(lambda: store in heard.services and shop not in heard.services, "web in store", 30.0)
+
+
+def test_keys_that_the_token_may_not_read_are_waited_for(tmp_path: Path) -> None:
+    management = "11111111-1111-1111-1111-111111111111"
+    with Consul(tmp_path / "consul", management_token=management) as consul:
+        register(consul, "web-1", "10.0.0.1")
+        put_key(consul, "mesh/web", "shop")
+        rules = 'service_prefix "" { policy = "read" }\nnode_prefix "" { policy = "read" }'
+        consul.put("/v1/acl/policy", {"Name": "mesh", "Rules": rules})
+        token = consul.put("/v1/acl/token", {"Policies": [{"Name": "mesh"}]})["SecretID"]
+        heard = Listener(
+            ConsulPlatform(ConsulOptions(addr=consul.http_addr, namespace="kv:mesh", token=token, wait=1.0))
+        )
+        try:
+            heard.until(lambda: "may not read all of these keys" in heard.stale, "Stale")
+            assert heard.services == {}
+            policy = consul.get("/v1/acl/policy/name/mesh")
+            more = {"Rules": rules + '\nkey_prefix "mesh" { policy = "read" }'}
+            consul.put(f"/v1/acl/policy/{policy['ID']}", policy | more)
+            heard.synced()
+            assert ServiceKey("shop", WEB.host) in heard.services
+        finally:
+            heard.close()
+
+
+def put_key(consul: Consul, key: str, value: str) -> None:
+    request = urllib.request.Request(f"{consul.url}/v1/kv/{key}", value.encode(), method="PUT")
+    request.add_header("X-Consul-Token", consul.management_token or "")
+    urllib.request.urlopen(request, timeout=10.0).close()
 
 
 def test_a_control_plane_registers_itself_and_takes_it_back(consul: Consul, tmp_path: Path) -> None:

@@ -49,9 +49,9 @@ def test_what_is_no_namespace_is_a_problem_and_the_default() -> None:
     assert "'Not One' is no namespace" in found.problems[0].message
 
 
-@pytest.mark.parametrize("namespace", ["", "meta", "meta:", "kv:mesh/", "label:team"])
+@pytest.mark.parametrize("namespace", ["", "meta", "meta:", "kv:", "kv:/", "label:team"])
 def test_a_mapping_that_cannot_be(namespace: str) -> None:
-    with pytest.raises(ValueError, match="write meta:KEY, tag:KEY or name:SEPARATOR"):
+    with pytest.raises(ValueError, match="write meta:KEY, tag:KEY, name:SEPARATOR or kv:PREFIX"):
         Selection.checked(namespace, True, False)
 
 
