@@ -18,6 +18,8 @@ from galley.config import ConfigObject
 from galley.gateway_api.status import Status
 from mesh_adapter import __version__
 from mesh_adapter.control_plane import ControlPlane
+from mesh_adapter.leadership import Alone, Leadership
+from mesh_adapter.root_schedule import RootSchedule
 from pilot.discovery import agent_of
 from pilot.envoy.dump import config_dump
 from pilot.model.service import Service
@@ -25,9 +27,15 @@ from pilot.xds.server import XdsServer
 from pilot.xds.syncz import syncz
 
 
-def application(plane: ControlPlane, xds: XdsServer, registry: CollectorRegistry) -> web.Application:
+def application(
+    plane: ControlPlane,
+    xds: XdsServer,
+    registry: CollectorRegistry,
+    leadership: Leadership | None = None,
+    schedule: RootSchedule | None = None,
+) -> web.Application:
     """The routes; `/debug` lists its own."""
-    pages = Pages(plane, xds, registry)
+    pages = Pages(plane, xds, registry, leadership or Alone(), schedule)
     app = web.Application()
     app.router.add_get("/healthz", pages.health)
     app.router.add_get("/readyz", pages.ready)
@@ -43,7 +51,15 @@ def application(plane: ControlPlane, xds: XdsServer, registry: CollectorRegistry
 class Pages:
     """One method a page."""
 
-    def __init__(self, plane: ControlPlane, xds: XdsServer, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane,
+        xds: XdsServer,
+        registry: CollectorRegistry,
+        leadership: Leadership,
+        schedule: RootSchedule | None,
+    ) -> None:
+        self._leadership, self._schedule = leadership, schedule
         self._plane = plane
         self._xds = xds
         self._registry = registry
@@ -55,6 +71,7 @@ class Pages:
             "/debug/registryz": (self.registry, "services and endpoints, platforms and configuration merged"),
             "/debug/configz": (self.config, "configuration objects in force"),
             "/debug/gateway-api": (self.gateway_api, "conditions of the Gateway API's classes, Gateways and routes"),
+            "/debug/leader": (self.leader, "whether this replica leads, who does, and how the roots it rotates are"),
             "/debug/problems": (self.problems, "refused documents, warnings, conflicts"),
             "/debug/config_dump": (self.config_dump, "?proxyID=ID: what that proxy is told, as Envoy dumps it"),
         }
@@ -99,6 +116,12 @@ class Pages:
 
     async def gateway_api(self, _: web.Request) -> web.Response:
         return _json([_status(each) for each in self._plane.discovery.statuses])
+
+    async def leader(self, _: web.Request) -> web.Response:
+        of = self._leadership
+        roots = attrs.asdict(self._schedule.progress) if self._schedule else {}
+        found = {"replica": of.replica, "leads": of.leads(), "leader": of.leader, "trouble": of.trouble}
+        return _json(found | {"roots": roots})
 
     async def problems(self, _: web.Request) -> web.Response:
         return _json(

@@ -13,13 +13,15 @@ from prometheus_client.registry import Collector
 
 from mesh_adapter import __version__
 from mesh_adapter.control_plane import ControlPlane
+from mesh_adapter.leadership import Alone, Leadership
 
 
 class ControlPlaneCollector(Collector):
     """Registered by the composition root; scrapes happen in the event loop, so reading needs no lock."""
 
-    def __init__(self, plane: ControlPlane, registry: CollectorRegistry) -> None:
+    def __init__(self, plane: ControlPlane, registry: CollectorRegistry, leadership: Leadership | None = None) -> None:
         self._plane = plane
+        self._leadership = leadership or Alone()
         registry.register(self)
 
     def describe(self) -> Iterator[Metric]:
@@ -28,6 +30,7 @@ class ControlPlaneCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield _gauge("pilot_info", "Version of the control plane.", 1.0, version=__version__)
+        yield _gauge("mesh_adapter_leader", "1 while this replica leads.", self._leadership.leads())
         yield from self._model()
         yield from self._platforms()
         yield from self._configuration()

@@ -14,6 +14,7 @@ import urllib3
 
 from adapters.api import SHORT_TIMEOUT, Access, Address, Connections, number, refusal
 from adapters.consul.blocking import read_timeout
+from adapters.consul.options import ConsulOptions
 
 DEFAULT_PORT = 8500
 
@@ -64,6 +65,12 @@ class Client(Connections):
 def parse_address(text: str) -> Address:
     """Where Consul is; ValueError for what is no address."""
     return Address.parse(text, "Consul", DEFAULT_PORT)
+
+
+def access_of(options: ConsulOptions) -> Access:
+    """How the operator said that the agent is reached; ValueError for what is no address."""
+    files = options.token_file, options.ca_file, options.cert_file, options.key_file
+    return Access(parse_address(options.addr), options.token, *files)
 
 
 def checked(response: urllib3.BaseHTTPResponse, absent: bytes | None = None) -> Answer:

@@ -1,8 +1,8 @@
 """python-consul2 over our own connections: its calls for what it does well, our transport for what it does not.
 
-Used for single reads and writes (datacenters, key/value, registration at the agent) by `adapters.consul.watch`, tests
-and benchmarks. Its own transport opens a session a request, drops headers, and lets the environment override what the
-caller said (docs/adr/0003-consul-client.md); none of that is left here.
+Used for single reads and writes (datacenters, key/value, sessions, registration at the agent) by the threads of
+`adapters.consul`, tests and benchmarks. Its own transport opens a session a request, drops headers, and lets the
+environment override what the caller said (docs/adr/0003-consul-client.md); none of that is left here.
 """
 
 from __future__ import annotations
@@ -96,4 +96,5 @@ class Library(consul.base.Consul):  # type: ignore[misc]
         self.catalog = base.Catalog(self)
         self.health = base.Health(self)
         self.kv = base.KV(self)
+        self.session = base.Session(self)
         self.status = base.Status(self)

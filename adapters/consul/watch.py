@@ -9,8 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from adapters.api import Access
-from adapters.consul.client import parse_address
+from adapters.consul.client import access_of
 from adapters.consul.convert import Selection
 from adapters.consul.loop import Loop
 from adapters.consul.options import ConsulOptions
@@ -37,14 +36,7 @@ class ConsulPlatform:
         self.name = name
         self._settings = Settings(
             platform=name,
-            access=Access(
-                parse_address(options.addr),
-                options.token,
-                options.token_file,
-                options.ca_file,
-                options.cert_file,
-                options.key_file,
-            ),
+            access=access_of(options),
             datacenters=options.datacenters or None,
             warning=options.warning == "include",
             wait=options.wait,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
 import signal
@@ -24,9 +25,12 @@ from mesh_adapter.authorities import AuthorityOptions, Duration, authority_optio
 from mesh_adapter.commands import options, platform_options
 from mesh_adapter.control_plane import ControlPlane
 from mesh_adapter.http import application
+from mesh_adapter.leadership import Alone, Leadership, leadership
 from mesh_adapter.metrics import ControlPlaneCollector
 from mesh_adapter.mixer_options import MixerOptions, mixer_options
 from mesh_adapter.mixer_part import MixerPart
+from mesh_adapter.root_rotation import rotator
+from mesh_adapter.root_schedule import RootSchedule
 from mesh_adapter.security import Security, SecurityOptions
 from mixer.service import MixerService
 from pilot.xds.server import Listen, XdsServer
@@ -97,6 +101,18 @@ class Addresses:
 @click.option(
     "--max-workload-cert-ttl", type=Duration(), default="2160h", show_default=True, help="Longest life of a leaf."
 )
+@click.option(
+    "--ca-root-rotate-every",
+    type=Duration(),
+    default=None,
+    help="Begin with a new root when the last rotation ended so long ago; with --ca only. Default: by hand.",
+)
+@click.option(
+    "--leader-election",
+    default="",
+    metavar="consul:KEY",
+    help="Which of several replicas rotates roots: the one that holds this key, in the Consul of --consul-addr.",
+)
 @options.http_address
 @mixer_options
 @click.option(
@@ -127,6 +143,8 @@ def start(
     trust_domain_alias: tuple[str, ...],
     workload_cert_ttl: timedelta,
     max_workload_cert_ttl: timedelta,
+    ca_root_rotate_every: timedelta | None,
+    leader_election: str,
     http_addr: str,
     mixer: MixerOptions,
     debounce: float,
@@ -159,9 +177,13 @@ def start(
     )
     if attest and not ca.name:
         raise click.UsageError("--attest needs a certificate authority: give --ca embedded or --ca vault")
+    if ca_root_rotate_every and not ca.name:
+        raise click.UsageError("--ca-root-rotate-every needs a certificate authority: give --ca embedded or --ca vault")
     try:
+        leading = leadership(leader_election, chosen.kinds)
+        roots = _schedule(ca, ca_root_rotate_every, leading)
         addresses = Addresses(xds_addr, http_addr)
-        uvloop.run(serve(chosen, addresses, debounce, security if ca.name else None, mixer))
+        uvloop.run(serve(chosen, addresses, debounce, security if ca.name else None, mixer, leading, roots))
     except (assembly.SetupError, IdentityError) as error:
         raise click.UsageError(str(error)) from error
     except (AuthorityError, OSError) as error:
@@ -174,6 +196,8 @@ async def serve(
     debounce: float = 0.05,
     secured: SecurityOptions | None = None,
     mixer_options: MixerOptions = MixerOptions(),  # noqa: B008 - frozen
+    leading: Leadership | None = None,
+    roots: RootSchedule | None = None,
 ) -> None:
     """Runs until SIGTERM or SIGINT. SetupError for options that can't be carried out, OSError for addresses,
     AuthorityError for a certificate authority that can't sign."""
@@ -195,12 +219,14 @@ async def serve(
         mixer=part,
     )
     registry = CollectorRegistry()
-    ControlPlaneCollector(plane, registry)
+    leading = leading or Alone()
+    ControlPlaneCollector(plane, registry, leading)
     security = Security(secured, registry) if secured else None
     xds = _xds_server(plane, registry, security)
-    runner = web.AppRunner(application(plane, xds, registry), access_log=None)
+    runner = web.AppRunner(application(plane, xds, registry, leading, roots), access_log=None)
     follower: asyncio.Future[None] | None = None
     opening: asyncio.Task[None] | None = None
+    rotating: asyncio.Task[None] | None = None
     try:
         xds_port = await _start_xds(xds, addresses.xds, security) if pilot else 0
         mixer_port = await mixer_options.listen(mixer) if mixer else 0
@@ -217,13 +243,17 @@ async def serve(
         if pilot:
             plane.announce(Announcement(addresses.xds.rpartition(":")[0].strip("[]"), xds_port, http_port))
         plane.start()
+        leading.start()
+        rotating = asyncio.create_task(roots.run()) if roots else None
         if chosen.platforms_file:
             follower = asyncio.ensure_future(platforms_reload.follow(chosen, assembled, plane))
         await _announce(plane, stop)
         await stop.wait()
     finally:
-        if follower:
-            follower.cancel()
+        for task in (follower, rotating):
+            if task:
+                task.cancel()
+        await asyncio.to_thread(leading.close)
         await asyncio.gather(xds.stop(GRACE), *([mixer.close(GRACE)] if mixer else []))
         if opening:
             opening.cancel()
@@ -233,6 +263,17 @@ async def serve(
         await runner.cleanup()
         await plane.close()
     click.echo("stopped")
+
+
+def _schedule(ca: AuthorityOptions, every: timedelta | None, leading: Leadership) -> RootSchedule | None:
+    """Rotation by the calendar, if that was asked for. ClickException if the authority's roots can't be rotated."""
+    if every is None:
+        return None
+    schedule = RootSchedule(functools.partial(rotator, ca), every, leading, _now)
+    if ca.chosen == "embedded":
+        with rotator(ca):  # refuses an operator's own files before anything is served
+            pass
+    return schedule
 
 
 async def _announce(plane: ControlPlane, stop: asyncio.Event) -> None:
