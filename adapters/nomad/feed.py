@@ -37,7 +37,7 @@ RELIST_EVERY = 300.0
 RELIST_SOONEST = 30.0
 RETRY = 0.5
 CHECKS_PATIENCE = 1.0
-"""Seconds after the first list for which Synced waits for the results of checks."""
+"""Seconds after the first list was understood for which Synced waits for the results of checks."""
 _NONE: Names = frozenset()
 T = TypeVar("T")
 
@@ -59,6 +59,7 @@ class Feed:
         self._faults: dict[ServiceName, tuple[Problem, ...]] = {}
         self._listing: Listing | None = None
         self._listed_at = -math.inf
+        self._understood_at = math.inf
         self._under_way = self._spoiled = False
         self._queue: list[NomadEvent] = []
         self._last_index = 0
@@ -129,7 +130,13 @@ class Feed:
         return wanted
 
     def checks_due(self, now: float) -> tuple[str, ...]:
-        """Allocations whose checks to read; each to be answered by `checks_read` or `checks_not_read`."""
+        """Allocations whose checks to read; each to be answered by `checks_read` or `checks_not_read`.
+
+        None before the jobs of the first list are known: nothing can be told without these, and each question to a node
+        would keep them waiting.
+        """
+        if self._understood_at == math.inf:
+            return ()
         found: list[str] = []
         for alloc in self.checks.due(now):
             if self._store.runs_checks(alloc):
@@ -142,7 +149,8 @@ class Feed:
         """When there may be something to do although nothing was heard."""
         listing = self._list_at if self.streaming and not self._under_way else math.inf
         asking = self._ask_at if self._store.unknown_jobs - self._asked else math.inf
-        return min(listing, asking, self.checks.next_due())
+        checking = self.checks.next_due() if self._understood_at < math.inf else math.inf
+        return min(listing, asking, checking)
 
     # What was read
 
@@ -231,7 +239,7 @@ class Feed:
         """Whether all that the first list needs to be understood was read."""
         if not self.loaded or self._store.unknown_jobs:
             return False
-        return self.checks.all_seen or now >= self._listed_at + CHECKS_PATIENCE
+        return self.checks.all_seen or now >= self._understood_at + CHECKS_PATIENCE
 
     def _apply(self, event: NomadEvent) -> Names:
         """Take an event in, unless the list was younger."""
@@ -246,6 +254,8 @@ class Feed:
 
     def _refresh(self, names: Iterable[ServiceName], now: float) -> Names:
         """Make the instances of these services anew; those that came out different."""
+        if self.loaded and not self._store.unknown_jobs:
+            self._understood_at = min(self._understood_at, now)
         changed: set[ServiceName] = set()
         for name in names:
             made: list[Instance] = []

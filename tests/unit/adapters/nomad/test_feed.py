@@ -340,6 +340,23 @@ def test_the_checks_of_what_is_gone_are_not_asked_for() -> None:
     assert world.feed.checks.all_seen
 
 
+def test_no_checks_are_asked_for_while_jobs_are_not_known_at_first() -> None:
+    """Nothing can be told without them, and 5,000 questions to nodes would keep them waiting."""
+    world = World(registration("1"), registration("2", DB), specs=(spec(checks=1), spec("db", checks=1)))
+    late = Feed("global", "nomad", PATIENCE, Checks(2.0, 50.0))
+    late.opened(0.0)
+    assert late.list_due(0.0)
+    late.listed(listing([registration("1"), registration("2", DB)]), 0.0)
+    assert set(late.jobs_due(0.0)) == {WEB, DB}
+    late.job_read(WEB, (spec(checks=1),), 3.0)
+    assert late.checks_due(3.0) == ()
+    assert late.next_due() > 3.0, "it is not asked again and again"
+    late.job_read(DB, (spec("db", checks=1),), 4.0)
+    assert set(late.checks_due(4.0)) == {"a-1", "a-2"} == set(world.feed.checks_due(0.0))
+    assert not late.is_settled(4.9)
+    assert late.is_settled(5.0), "a second after the jobs"
+
+
 def test_one_allocation_with_two_services_has_the_checks_of_each() -> None:
     two = registration("2", DB, alloc="a-1", job="web")
     services = tuple(Declared(name, "nomad", "g", checks=1) for name in ("web", "db"))
