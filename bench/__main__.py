@@ -9,6 +9,7 @@ BENCHMARKS = (
     "xds",
     "consul_scale",
     "nomad_scale",
+    "nomad_envoy",
     "kubernetes_scale",
     "plan_scale",
     "gateway_api",

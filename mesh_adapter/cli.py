@@ -16,6 +16,7 @@ COMMANDS = {
     "start": "mesh_adapter.commands.start:start",
     "bootstrap": "mesh_adapter.commands.bootstrap:bootstrap",
     "sidecar": "mesh_adapter.commands.sidecar:sidecar",
+    "inject": "mesh_adapter.commands.inject:inject",
     "validate": "mesh_adapter.commands.validate:validate",
     "proxy-status": "mesh_adapter.commands.proxy_status:proxy_status",
     "platforms": "mesh_adapter.commands.platforms:platforms",

@@ -12,6 +12,7 @@ import attrs
 import urllib3
 
 from adapters.api import Access, Address, Connections, number, refusal
+from adapters.nomad.options import NomadOptions
 
 DEFAULT_PORT = 4646
 _LONGEST_READ = 1 << 16
@@ -66,3 +67,16 @@ def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
 def parse_address(text: str) -> Address:
     """Where Nomad is; ValueError for what is no address."""
     return Address.parse(text, "Nomad", DEFAULT_PORT)
+
+
+def access_of(options: NomadOptions) -> Access:
+    """How to reach the Nomad that an operator names. ValueError for what is no address."""
+    return Access(
+        parse_address(options.addr),
+        options.token,
+        options.token_file,
+        options.ca_file,
+        options.cert_file,
+        options.key_file,
+        options.tls_server_name,
+    )

@@ -9,8 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from adapters.api import Access
-from adapters.nomad.client import parse_address
+from adapters.nomad.client import access_of
 from adapters.nomad.loop import Loop
 from adapters.nomad.options import NomadOptions
 from adapters.nomad.site import Settings
@@ -36,15 +35,7 @@ class NomadPlatform:
         self.name = name
         self._settings = Settings(
             platform=name,
-            access=Access(
-                parse_address(options.addr),
-                options.token,
-                options.token_file,
-                options.ca_file,
-                options.cert_file,
-                options.key_file,
-                options.tls_server_name,
-            ),
+            access=access_of(options),
             regions=options.regions or None,
             namespaces=tuple(dict.fromkeys(options.namespaces)),
             check_interval=options.check_interval,

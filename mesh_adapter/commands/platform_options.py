@@ -6,7 +6,7 @@ Kinds of other packages have no options of their own here, so that a package tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -23,6 +23,18 @@ def by_kind(command: Callable[..., Any]) -> Callable[..., Any]:
         for each in reversed(declared(options_class(kind))):
             command = _option(kind, each)(command)
     return command
+
+
+def of_kind(kind: str, fields: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Some options of one kind, for a command that only asks that platform something; values come as `KIND__FIELD`."""
+    wanted = [each for each in declared(options_class(kind)) if each.field in fields]
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for each in reversed(wanted):
+            command = _option(kind, each)(command)
+        return command
+
+    return decorate
 
 
 def collected(values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

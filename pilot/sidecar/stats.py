@@ -13,7 +13,7 @@ _OF_A_CLUSTER = (
     "membership_",
     "circuit_breakers",
     "lb_",
-    "default",
+    r"default\.total_match_count",
     "assignment_",
     "outlier_detection",
     "health_check",
@@ -31,9 +31,9 @@ _OF_A_CLUSTER = (
     "http2",
     "http3",
     "client_ssl_socket_factory",
-    "internal",
-    "external",
-    "canary",
+    r"internal\.upstream_rq",
+    r"external\.upstream_rq",
+    r"canary\.upstream_rq",
     "zone",
 )
 _OF_HTTP = (

@@ -16,6 +16,18 @@ from pilot.sidecar.stats import stats_config
             "cluster.upstream_rq_total",
             "outbound|80||web.service.consul",
         ),
+        (
+            "envoy.cluster_name",
+            "cluster.outbound|80||web.default.service.nomad.upstream_rq_total",
+            "cluster.upstream_rq_total",
+            "outbound|80||web.default.service.nomad",
+        ),
+        (
+            "envoy.cluster_name",
+            "cluster.outbound|80||web.default.service.nomad.default.total_match_count",
+            "cluster.default.total_match_count",
+            "outbound|80||web.default.service.nomad",
+        ),
         ("envoy.cluster_name", "cluster.xds-grpc.http2.tx_reset", "cluster.http2.tx_reset", "xds-grpc"),
         (
             "envoy.cluster_name",
