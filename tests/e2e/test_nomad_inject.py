@@ -7,6 +7,7 @@ load comes from a sidecar on the host, asks `front`, which asks `web` through th
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,7 +93,7 @@ class Shop:
         """What `mesh-adapter inject` prints of a file, or of HCL on stdin."""
         options = ("--nomad-addr", self.nomad.http_addr, "--control-plane", f"{GATEWAY}:{self.xds_port}")
         # The application's program ends at once: what keeps requests from it is that peers hear of the end before it.
-        command = [COMMAND, "inject", str(job), *options, "--driver", "exec", "--shutdown-delay", "2"]
+        command = [COMMAND, "inject", str(job), *options, "--driver", "exec", "--shutdown-delay", "3"]
         done = subprocess.run(command, input=text, check=False, capture_output=True, text=True, timeout=30)
         assert done.returncode == 0, done.stderr
         made: dict[str, Any] = json.loads(done.stdout)
@@ -112,6 +113,20 @@ class Shop:
     def endpoints(self, host: str) -> list[dict[str, Any]]:
         text = call("GET", f"http://{self.http_addr}/debug/registryz").text
         return [each for service in json.loads(text) if service["host"] == host for each in service["endpoints"]]
+
+    def counted(self, name: str) -> dict[str, int]:
+        """A metric of the Envoy beside `front`, by cluster."""
+        (front,) = self.allocations("front")
+        ports = self.nomad.get(f"/v1/allocation/{front['ID']}")["AllocatedResources"]["Shared"]["Ports"]
+        (metrics,) = [each for each in ports if each["Label"] == "mesh_metrics"]
+        text = call("GET", f"http://{metrics['HostIP']}:{metrics['Value']}/stats/prometheus").text
+        found = re.findall(rf'^{name}{{envoy_cluster_name="([^"]+)"}} (\d+)$', text, re.MULTILINE)
+        return {cluster: int(count) for cluster, count in found}
+
+    @property
+    def retries(self) -> int:
+        """How many requests to `web` had to be made again."""
+        return self.counted("envoy_cluster_upstream_rq_retry").get(f"outbound|80||{WEB}", 0)
 
     def allocations(self, job: str) -> list[dict[str, Any]]:
         return [each for each in self.nomad.allocations(job) if each["ClientStatus"] == "running"]
@@ -174,19 +189,14 @@ def test_each_group_has_an_envoy_that_is_configured_by_us_and_reached_by_its_por
 
 def test_traffic_goes_from_job_to_job_through_both_envoys(shop: Shop) -> None:
     assert shop.client.get(FRONT).instance == "v1"
-    (front,) = shop.allocations("front")
-    ports = shop.nomad.get(f"/v1/allocation/{front['ID']}")["AllocatedResources"]["Shared"]["Ports"]
-    (metrics,) = [each for each in ports if each["Label"] == "mesh_metrics"]
-    text = call("GET", f"http://{metrics['HostIP']}:{metrics['Value']}/stats/prometheus").text
-    counted = [line for line in text.splitlines() if line.startswith("envoy_cluster_upstream_rq_total{")]
-    assert any(f"outbound|80||{WEB}" in line for line in counted), counted
-    assert any("inbound|8080||" in line for line in counted), counted
+    counted = shop.counted("envoy_cluster_upstream_rq_total")
+    assert counted[f"outbound|80||{WEB}"] >= 1
+    assert counted["inbound|8080||"] >= 1
 
 
 def test_the_task_holds_the_identity_that_nomad_gave_it(shop: Shop) -> None:
     (front,) = shop.allocations("front")
-    address = f"/v1/client/fs/stat/{front['ID']}?path=/{TASK}/secrets"
-    listed = shop.nomad.get(address.replace("/stat/", "/ls/"))
+    listed = shop.nomad.get(f"/v1/client/fs/ls/{front['ID']}?path=/{TASK}/secrets")
     assert "nomad_token" in [each["Name"] for each in listed]
 
 
@@ -204,6 +214,7 @@ def test_what_runs_is_injected_again_to_the_same(shop: Shop) -> None:
 
 
 def test_a_rolling_update_loses_no_request(shop: Shop) -> None:
+    retries = shop.retries
     with shop.load() as load:
         eventually(lambda: load.answered["v1"] > 50, "served by v1")
         shop.run(shop.inject("-", hcl("web", "v2", count=2)))
@@ -211,10 +222,12 @@ def test_a_rolling_update_loses_no_request(shop: Shop) -> None:
         before = load.answered["v2"]
         eventually(lambda: load.answered["v2"] > before + 50, "served by v2")
     assert load.failures == []
+    assert shop.retries == retries, "requests went to an instance that was ending, and were saved by a retry"
     assert load.answered.keys() == {"v1", "v2"}
 
 
 def test_a_canary_and_its_promotion_lose_no_request(shop: Shop) -> None:
+    retries = shop.retries
     with shop.load() as load:
         shop.run(shop.inject("-", hcl("web", "v3", count=2, canary=1)), "-detach")
         eventually(lambda: load.answered["v3"] > 20, "the canary serves")
@@ -231,4 +244,5 @@ def test_a_canary_and_its_promotion_lose_no_request(shop: Shop) -> None:
         before = load.answered.copy()
         eventually(lambda: load.answered["v3"] > before["v3"] + 50, "served by v3")
     assert load.failures == []
+    assert shop.retries == retries, "requests went to an instance that was ending, and were saved by a retry"
     assert len(shop.endpoints(WEB)) == 2
