@@ -16,6 +16,7 @@ BENCHMARKS = (
     "citadel_sign",
     "mixer_dispatch",
     "mixer_quota",
+    "mixer_check",
 )
 
 

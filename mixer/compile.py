@@ -19,12 +19,13 @@ SLACK = 0.1
 """Seconds that a proxy waits beyond what the rules allow their handlers: the way there and back."""
 
 
-def remote_needs(rules: RuleSet, known: Mapping[str, str], *, charged: bool = False) -> MixerNeeds:
+def remote_needs(rules: RuleSet, known: Mapping[str, str]) -> MixerNeeds:
     """What traffic needs of which the attributes `known` are sure, `context.reporter.kind` among them.
 
-    `charged`: requests cost quotas (QuotaSpec). Checks are the destination's affair and made where traffic comes in or
+    Checks are the destination's affair and made where traffic comes in or
     at a gateway: the caller asks for the side it plans.
     """
+    charged = known.get("context.reporter.kind") != "outbound" and rules.charges.concern(known)
     concerned = [rule for rule in rules.rules if _in_scope(rules, rule, known) and _may_hold(rule, known)]
     asked = [rule for rule in concerned if _asks(rule, charged)]
     told = [rule for rule in concerned if rule.calls.get(Phase.REPORT)]

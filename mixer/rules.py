@@ -30,6 +30,7 @@ from galley.kinds.mixer import (
 )
 from galley.schema import Struct
 from mixer.attributes import ValueType, Vocabulary
+from mixer.charges import compile_charges
 from mixer.handler import HandlerType, handler_type
 from mixer.instance import CompiledInstance, compile_at, compile_instance
 from mixer.ruleset import (
@@ -116,8 +117,12 @@ class _Compilation:
                 given.setdefault(call.handler, {})[key] = call.instance
         kept = {each.name: each for rule in ordered for each in rule.handlers}
         handlers = {name: _configured(usable.get(name), kept.get(name), given[name].values()) for name in sorted(given)}
+        charges, told = compile_charges(self._config, self._vocabulary)
+        for origin, finding in told:
+            self._tell(origin, [finding])
         self._unused()
-        return RuleSet(self._vocabulary, tuple(ordered), handlers, tuple(self._problems), self._root, sources)
+        problems = tuple(self._problems)
+        return RuleSet(self._vocabulary, tuple(ordered), handlers, problems, self._root, sources, charges)
 
     # Vocabulary
 
@@ -270,8 +275,6 @@ class _Compilation:
         for each in (
             *config.adapters,
             *config.templates,
-            *config.quota_specs,
-            *config.quota_spec_bindings,
             *config.http_api_specs,
             *config.http_api_spec_bindings,
         ):

@@ -16,6 +16,7 @@ import attrs
 from galley.config import ConfigObject, Problem
 from galley.kinds.mixer import HeaderOperation
 from mixer.attributes import Bag, Vocabulary
+from mixer.charges import NO_CHARGES, Charges
 from mixer.expression import Program
 from mixer.handler import HandlerType, InstanceType
 from mixer.instance import CompiledInstance
@@ -122,6 +123,8 @@ class RuleSet:
     root_namespace: str = ROOT_NAMESPACE
     sources: tuple[ConfigObject[Any], ...] = attrs.field(default=(), repr=False)
     """What it was made of: objects that did not change are the same objects in the next configuration."""
+    charges: Charges = NO_CHARGES
+    """What requests cost, where proxies ask for them."""
 
     def index(self, phase: Phase, bag: Bag) -> Index[CompiledRule]:
         """The rules of a phase that may concern this bag, by its namespace."""

@@ -1,4 +1,4 @@
-"""Mixer's faces on one port, judged by one Dispatcher: Check and Report, Envoy's authorization, its access logs.
+"""Mixer's faces on one port, one Dispatcher behind them: its own API, and Envoy's authorization, limits and logs.
 
 Composed and fed by `mesh_adapter.mixer_part`. Until the first configuration is installed every call is answered
 UNAVAILABLE, so that callers' failure policies count and nobody passes because Mixer has not read its rules yet.
@@ -12,7 +12,7 @@ from typing import Any
 from mixer.attributes import Value
 from mixer.dispatch import Dispatcher
 from mixer.enrichment import Directory
-from mixer.faces import access_log, ext_authz
+from mixer.faces import access_log, ext_authz, rate_limit
 from mixer.faces.mixer_api import MixerApi
 from mixer.http2.server import Call, Inlet, Routes, RpcError, Server, Unary
 from mixer.reports import Reports
@@ -33,8 +33,9 @@ class MixerService:
         self._ready = False
         api = MixerApi(self.dispatcher, self._enrich)
         envoy = ext_authz.ExtAuthz(self.dispatcher, self._enrich)
+        limits = rate_limit.RateLimits(self.dispatcher, self._enrich)
         logs = access_log.AccessLogs(self.reports.add, self._enrich)
-        unary = {**api.routes().unary, ext_authz.PATH: envoy.check}
+        unary = {**api.routes().unary, ext_authz.PATH: envoy.check, rate_limit.PATH: limits.should_rate_limit}
         self._server = Server(
             Routes(
                 {path: self._counted(path, each) for path, each in unary.items()},

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from galley.document import Document, Loaded
-from galley.finding import Finding
-from galley.ingest.yaml_documents import read_documents
-from mixer.attributes import Reference, TrackedBag, Value, Vocabulary
+from mesh_adapter.commands.mixer_attributes import read_file, read_vocabulary
+from mesh_adapter.commands.mixer_calls import check, quota, report
+from mixer.attributes import Reference, TrackedBag
 from mixer.expression import EvaluationError, ExpressionError, Language, Position, compile_expression
 from mixer.expression.locate import locate
-from mixer.plain import read_bag, read_manifest, shown_value
-from mixer.vocabulary import ISTIO
+from mixer.plain import shown_value
 
 
 @click.group()
 def mixer() -> None:
-    """Try out what Mixer would decide."""
+    """Ask and tell Mixer, and try out what it would decide."""
+
+
+mixer.add_command(check)
+mixer.add_command(quota)
+mixer.add_command(report)
 
 
 @mixer.command("eval", context_settings={"ignore_unknown_options": True})
@@ -39,10 +41,8 @@ def evaluate(expression: str, attributes: str | None, manifests: tuple[str, ...]
 
     Exit status 1, and the error with its place, if it has a mistake or no value.
     """
-    vocabulary = ISTIO
-    for each in manifests:
-        vocabulary = _extended(vocabulary, each)
-    bag = TrackedBag(_attributes(attributes, vocabulary) if attributes else {})
+    vocabulary = read_vocabulary(manifests)
+    bag = TrackedBag(read_file(attributes, vocabulary) if attributes else {})
     try:
         program = compile_expression(expression, vocabulary, language=Language(lang) if lang else None)
         value = program.evaluate(bag)
@@ -72,40 +72,3 @@ def _fail(message: str, position: Position, mend: str, bag: TrackedBag | None = 
     advice = {"mend": mend} if mend else {}
     click.echo(json.dumps({"error": message, "position": place, **advice, **(_referenced(bag) if bag else {})}))
     raise SystemExit(1)
-
-
-def _attributes(file: str, vocabulary: Vocabulary) -> dict[str, Value]:
-    data: dict[str, object] = {}
-    for document in _documents(file):
-        data.update(document.body)
-    bag, findings = read_bag(data, vocabulary)
-    _refuse(file, findings)
-    return bag
-
-
-def _extended(vocabulary: Vocabulary, file: str) -> Vocabulary:
-    for document in _documents(file):
-        body: Any = document.body
-        if body.get("kind") == "attributemanifest":
-            spec = body.get("spec")
-            body = spec.get("attributes") if isinstance(spec, dict) else None
-        types, findings = read_manifest(body)
-        _refuse(file, findings)
-        vocabulary = vocabulary.extended(types)
-    return vocabulary
-
-
-def _documents(file: str) -> tuple[Document, ...]:
-    try:
-        read = read_documents(file, Path(file).read_bytes())
-    except OSError as error:
-        raise click.ClickException(f"{file}: {error.strerror}") from None
-    if not isinstance(read, Loaded):
-        raise click.ClickException(f"{read.where}: {read.message}")
-    return read.documents
-
-
-def _refuse(file: str, findings: list[Finding]) -> None:
-    if findings:
-        lines = [f"{file}: {each.text}" + (f" ({each.mend})" if each.mend else "") for each in findings]
-        raise click.ClickException("\n".join(lines))

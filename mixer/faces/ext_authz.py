@@ -11,6 +11,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 from envoy_data_plane.envoy.service.auth import v3 as auth
 from google.protobuf.message import DecodeError
 
@@ -20,8 +21,8 @@ from mixer.dispatch import Dispatcher
 from mixer.faces import jwt, peers
 from mixer.faces.mixer_api import Enrich
 from mixer.http2.server import Call, RpcError
-from mixer.result import HeaderEdit, Verdict
-from mixer.status import Code, http_status
+from mixer.result import NO_DIRECTIVE, HeaderEdit, QuotaArgs, Verdict
+from mixer.status import Code, Status, http_status
 from pilot.envoy import codec
 
 PATH = "/envoy.service.auth.v3.Authorization/Check"
@@ -46,7 +47,25 @@ class ExtAuthz:
         bag = attributes(request, peers.told_by_pilot(call.metadata.get(peers.METADATA, "")))
         if self._enrich is not None:
             self._enrich(bag)
-        return response(await self._dispatcher.check(bag))
+        quotas = self._quotas(bag)
+        return response(paid(await self._dispatcher.check(bag, quotas), quotas))
+
+    def _quotas(self, bag: Mapping[str, Value]) -> dict[str, QuotaArgs]:
+        """What the request costs, where it comes in; gateways let it pass, so that nobody pays twice."""
+        if bag.get("context.reporter.kind") == "outbound":
+            return {}
+        return {name: QuotaArgs(amount) for name, amount in self._dispatcher.rules.charges.of(bag).items()}
+
+
+def paid(verdict: Verdict, quotas: Mapping[str, QuotaArgs]) -> Verdict:
+    """The verdict, a refusal if one of the quotas was not granted whole."""
+    if not verdict.status.ok:
+        return verdict
+    short = [name for name, asked in quotas.items() if verdict.quotas[name].granted < asked.amount]
+    if not short:
+        return verdict
+    status = Status(Code.RESOURCE_EXHAUSTED, f"quota {', '.join(short)} is exhausted")
+    return attrs.evolve(verdict, status=status, directive=NO_DIRECTIVE)
 
 
 def attributes(request: Any, told: Mapping[str, str]) -> dict[str, Value]:

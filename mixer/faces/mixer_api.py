@@ -10,10 +10,9 @@ import datetime
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import attrs
 from google.protobuf.message import DecodeError
 
-from mixer.attributes import Bag, TrackedBag, Value, type_faults
+from mixer.attributes import Bag, Condition, Reference, TrackedBag, Value, type_faults
 from mixer.dispatch import Dispatcher
 from mixer.enrichment import rests_on
 from mixer.http2.server import Call, Routes, RpcError
@@ -25,6 +24,9 @@ from mixer.wire.compressed import WireError, Words, decode, reported
 MAX_REPORTS = 10_000
 """Entries of one Report; Istio's client sends 100."""
 
+_MEMO = 4096
+"""Encoded references that are kept: there are about as many as rules have ways to be judged."""
+
 Enrich = Callable[[dict[str, Value]], None]
 """Adds to a bag what is known of its workloads and services; never replaces what the caller said."""
 
@@ -35,6 +37,7 @@ class MixerApi:
     def __init__(self, dispatcher: Dispatcher, enrich: Enrich | None = None) -> None:
         self._dispatcher = dispatcher
         self._enrich = enrich
+        self._encoded: dict[tuple[Any, ...], Any] = {}
 
     def routes(self) -> Routes:
         """For `mixer.http2.server`."""
@@ -56,7 +59,19 @@ class MixerApi:
             name: QuotaArgs(asked.amount, asked.best_effort, request.deduplication_id)
             for name, asked in request.quotas.items()
         }
-        return check_response(_for_caller(await self._dispatcher.check(TrackedBag(bag), quotas), said), shared)
+        verdict = await self._dispatcher.check(TrackedBag(bag), quotas)
+        encoded = {name: self._rests_on(each.references, said, shared) for name, each in verdict.quotas.items()}
+        return check_response(verdict, self._rests_on(verdict.references, said, shared), encoded)
+
+    def _rests_on(self, references: Mapping[Reference, Condition], said: Bag, shared: int) -> Any:
+        """The references as a message, in terms of what the caller said; the same again and again, so it is kept."""
+        key = shared, tuple(references.items()), frozenset(said)
+        known = self._encoded.get(key)
+        if known is None:
+            if len(self._encoded) >= _MEMO:
+                self._encoded.clear()
+            known = self._encoded[key] = referenced.encode(rests_on(references, said), shared)
+        return known
 
     async def report(self, body: bytes, call: Call) -> bytes:
         """ReportRequest to ReportResponse; what handlers failed to take is theirs to tell. Raises RpcError."""
@@ -80,14 +95,6 @@ class MixerApi:
             raise RpcError(Code.INVALID_ARGUMENT, f"attribute {name} {fault}")
 
 
-def _for_caller(verdict: Verdict, said: Bag) -> Verdict:
-    """The verdict, with references to what the caller said in place of what was found out from it."""
-    quotas = {
-        name: attrs.evolve(each, references=rests_on(each.references, said)) for name, each in verdict.quotas.items()
-    }
-    return attrs.evolve(verdict, references=rests_on(verdict.references, said), quotas=quotas)
-
-
 def _parsed(kind: Any, body: bytes) -> Any:
     try:
         return kind.FromString(body)
@@ -104,19 +111,19 @@ def _shared(count: int) -> int:
     return count or known
 
 
-def check_response(verdict: Verdict, shared: int) -> bytes:
-    """The CheckResponse, for a caller that knows `shared` global words."""
+def check_response(verdict: Verdict, rests_on: Any, quotas: Mapping[str, Any]) -> bytes:
+    """The CheckResponse; `rests_on` and `quotas` hold the ReferencedAttributes of the check and of each quota."""
     response = messages.CheckResponse()
     precondition = response.precondition
     precondition.status.code = verdict.status.code
     precondition.status.message = verdict.status.message
     _set_duration(precondition.valid_duration, verdict.valid_duration)
     precondition.valid_use_count = verdict.valid_use_count
-    precondition.referenced_attributes.CopyFrom(referenced.encode(verdict.references, shared))
+    precondition.referenced_attributes.CopyFrom(rests_on)
     if verdict.directive != _NO_DIRECTIVE:
         _set_directive(precondition.route_directive, verdict.directive)
     for name, quota in verdict.quotas.items():
-        _set_quota(response.quotas[name], quota, shared)
+        _set_quota(response.quotas[name], quota, quotas[name])
     answer: bytes = response.SerializeToString()
     return answer
 
@@ -135,10 +142,10 @@ def _set_directive(message: Any, directive: RouteDirective) -> None:
     message.direct_response_body = directive.direct_response_body
 
 
-def _set_quota(message: Any, quota: QuotaResult, shared: int) -> None:
+def _set_quota(message: Any, quota: QuotaResult, rests_on: Any) -> None:
     message.granted_amount = quota.granted
     _set_duration(message.valid_duration, quota.valid_duration)
-    message.referenced_attributes.CopyFrom(referenced.encode(quota.references, shared))
+    message.referenced_attributes.CopyFrom(rests_on)
 
 
 def _set_duration(message: Any, value: datetime.timedelta) -> None:

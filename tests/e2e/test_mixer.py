@@ -123,6 +123,41 @@ metadata: {name: mixer-lines, namespace: istio-system}
 spec:
   match: context.protocol == "http"
   actions: [{handler: lines, instances: [line]}]
+---
+apiVersion: config.istio.io/v1alpha2
+kind: handler
+metadata: {name: counting, namespace: istio-system}
+spec:
+  compiledAdapter: memquota
+  params: {quotas: [{name: payments.instance.istio-system, maxAmount: 4, validDuration: 300s}]}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: instance
+metadata: {name: payments, namespace: istio-system}
+spec:
+  compiledTemplate: quota
+  params: {dimensions: {user: 'request.headers["x-user"] | "nobody"'}}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: {name: mixer-quota, namespace: istio-system}
+spec:
+  actions: [{handler: counting, instances: [payments]}]
+---
+apiVersion: config.istio.io/v1alpha2
+kind: QuotaSpec
+metadata: {name: mixer-price, namespace: istio-system}
+spec:
+  rules:
+  - match: [{clause: {request.path: {prefix: /paid}}}]
+    quotas: [{quota: payments, charge: 2}]
+---
+apiVersion: config.istio.io/v1alpha2
+kind: QuotaSpecBinding
+metadata: {name: mixer-price, namespace: istio-system}
+spec:
+  services: [{service: guarded.service.consul}]
+  quotaSpecs: [{name: mixer-price}]
 """
 
 
@@ -200,6 +235,13 @@ def test_what_has_passed_is_reported_from_both_sides(world: World) -> None:
         assert line["agent"] == "probe"
         assert line["code"] == 200
     assert told()["outbound"]["source"] == "client"
+
+
+def test_requests_that_cost_a_quota_are_answered_429_when_it_is_spent(world: World) -> None:
+    assert [world.status("guarded", "/paid", x_user="dora") for _ in range(3)] == [200, 200, 429]
+    assert world.status("guarded", "/paid", x_user="emil") == 200
+    assert world.status("guarded", "/free", x_user="dora") == 200
+    assert world.status("lenient", "/paid", x_user="dora") == 200
 
 
 def test_without_mixer_each_rule_s_own_policy_holds(world: World) -> None:

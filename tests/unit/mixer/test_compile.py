@@ -9,16 +9,16 @@ from galley.config import ConfigObject
 from mixer.compile import SLACK, remote_needs
 from mixer.ruleset import RuleSet
 from pilot.model.mixer import MixerNeeds
-from tests.unit.mixer.configuration import handler, instance, rule, sound
+from tests.unit.mixer.configuration import accepted, handler, instance, rule, sound
 
 INBOUND = {"context.reporter.kind": "inbound", "destination.namespace": "shop"}
 DENY = (handler("no", "denier"), instance("nothing", "checknothing"), instance("told", "reportnothing"))
 NOOP = handler("idle", "noop")
 
 
-def needs(*rules: ConfigObject[object], known: Mapping[str, str] = INBOUND, charged: bool = False) -> MixerNeeds:
+def needs(*rules: ConfigObject[object], known: Mapping[str, str] = INBOUND) -> MixerNeeds:
     found: RuleSet = sound(*rules, *DENY, NOOP, instance("calls", "quota", {"dimensions": {}}))
-    return remote_needs(found, known, charged=charged)
+    return remote_needs(found, known)
 
 
 def test_without_rules_nothing_is_needed() -> None:
@@ -56,7 +56,13 @@ def test_header_operations_alone_are_asked_for() -> None:
 def test_quotas_are_asked_for_where_requests_cost_some() -> None:
     quota = rule("a", "", "idle", ("calls",))
     assert not needs(quota)
-    assert needs(quota, charged=True).check
+    spec = accepted("QuotaSpec", "price", {"rules": [{"quotas": [{"quota": "calls", "charge": 2}]}]})
+    bound = {"services": [{"service": "a.example"}], "quotaSpecs": [{"name": "price"}]}
+    binding = accepted("QuotaSpecBinding", "price", bound)
+    assert needs(quota, spec, binding).check
+    assert not needs(quota, spec, binding, known={**INBOUND, "destination.service.host": "b.example"})
+    outbound = {"context.reporter.kind": "outbound", "source.namespace": "shop"}
+    assert not needs(quota, spec, binding, known=outbound)
 
 
 def test_reports_name_the_headers_that_their_rules_read() -> None:

@@ -89,7 +89,7 @@ def test_a_manifest_adds_attributes_and_cannot_change_those_of_istio() -> None:
 
 
 def test_what_no_part_uses_yet_is_said_so() -> None:
-    spec = accepted("QuotaSpec", "q", {"rules": [{"quotas": [{"quota": "count", "charge": 1}]}]})
+    spec = accepted("HTTPAPISpec", "api", {"apiKeys": [{"query": "key"}]})
     (problem,) = rules_of(spec).problems
     assert problem.warning
     assert "nothing uses it" in problem.message
