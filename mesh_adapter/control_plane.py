@@ -11,9 +11,11 @@ import asyncio
 import functools
 import logging
 import math
+import operator
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 import attrs
 
@@ -21,6 +23,7 @@ from adapters.merge import PlatformStatus
 from adapters.platform import Announcement, Platform
 from adapters.platform import Problem as PlatformProblem
 from adapters.settings import Arrangement
+from citadel.credentials import SecretSource
 from galley import analyze, process
 from galley.config import Config, Problem
 from galley.document import Source, SourceEvent
@@ -28,6 +31,7 @@ from galley.document import Stale as SourceStale
 from galley.gateway_api import status
 from galley.route_findings import Spoken
 from mesh_adapter.checks import CHECKS
+from mesh_adapter.credentials import CredentialStore
 from mesh_adapter.feed import Feed
 from mesh_adapter.mixer_part import MixerPart
 from mesh_adapter.platforms import Opened, Platforms
@@ -66,8 +70,11 @@ class ControlPlane:
         debounce: float = 0.05,
         arrangement: Arrangement = Arrangement(),  # noqa: B008 - frozen
         mixer: MixerPart | None = None,
+        credentials: Mapping[str, SecretSource] = MappingProxyType({}),
+        plaintext_secrets: bool = False,
     ) -> None:
-        self.discovery = Discovery()
+        self.discovery = Discovery(plaintext_secrets=plaintext_secrets)
+        self.credentials = CredentialStore(credentials, self._put, clock)
         self.ready = asyncio.Event()
         self.mixer = mixer or MixerPart()
         self._clock = clock
@@ -108,6 +115,8 @@ class ControlPlane:
         self._platforms.start()
         for feed in self._feeds:
             feed.start()
+        for source in self.credentials.feeds:
+            source.start()
         self._schedule()
 
     async def close(self) -> None:
@@ -117,6 +126,7 @@ class ControlPlane:
             if handle:
                 handle.cancel()
         closing = [feed.close for feed in self._feeds] + [feed.close for feed in self._platforms.feeds()]
+        closing += [feed.close for feed in self.credentials.feeds]
         await asyncio.gather(*self._ending, *(asyncio.to_thread(close) for close in closing))
 
     def arrange(
@@ -145,6 +155,7 @@ class ControlPlane:
             for name in self._sources
             if name not in self._state.synced
         ]
+        waiting += self.credentials.waiting()
         return Status(tuple(waiting), ready=self.ready.is_set() or not waiting)
 
     def platforms(self) -> tuple[PlatformStatus, ...]:
@@ -221,8 +232,10 @@ class ControlPlane:
             self._config = self._state.config()
             self._compile_rules()
         catalog, current = self._platforms.catalog(), self.discovery.snapshot
-        if current is None or current.catalog is not catalog or current.config is not self._config:
-            snapshot = Snapshot(catalog, self._config, self.mixer.publish(self._rules, catalog))
+        now = (catalog, self._config, self.credentials.current)
+        if current is None or not all(map(operator.is_, now, (current.catalog, current.config, current.credentials))):
+            policy = self.mixer.publish(self._rules, catalog)
+            snapshot = Snapshot(catalog, self._config, policy, self.credentials.current)
             self.discovery.publish(snapshot)
             self._analyze(snapshot)
             self._tell_gateway_api()

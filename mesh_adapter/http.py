@@ -14,7 +14,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from galley.config import ConfigObject
+from galley.config import ConfigObject, Problem
 from galley.gateway_api.status import Status
 from mesh_adapter import __version__
 from mesh_adapter.control_plane import ControlPlane
@@ -72,6 +72,7 @@ class Pages:
             "/debug/configz": (self.config, "configuration objects in force"),
             "/debug/gateway-api": (self.gateway_api, "conditions of the Gateway API's classes, Gateways and routes"),
             "/debug/leader": (self.leader, "whether this replica leads, who does, and how the roots it rotates are"),
+            "/debug/credentials": (self.credentials, "secrets by name: where they are from, what is wrong; no content"),
             "/debug/problems": (self.problems, "refused documents, warnings, conflicts"),
             "/debug/config_dump": (self.config_dump, "?proxyID=ID: what that proxy is told, as Envoy dumps it"),
         }
@@ -127,11 +128,18 @@ class Pages:
         return _json(
             {
                 "configuration": [attrs.asdict(each) for each in self._plane.config_problems()],
-                "sources": dict(self._plane.stale_sources()),
+                "sources": {**self._plane.stale_sources(), **self._plane.credentials.stale()},
                 "platforms": [attrs.asdict(each) for each in self._plane.platform_conflicts()],
+                "credentials": [attrs.asdict(each) for each in self._credential_problems()],
                 "planning": dict(self._plane.discovery.problems),
             }
         )
+
+    async def credentials(self, _: web.Request) -> web.Response:
+        return _json([attrs.asdict(each) for each in self._plane.credentials.status()])
+
+    def _credential_problems(self) -> tuple[Problem, ...]:
+        return (*self._plane.credentials.problems(), *self._plane.discovery.missing_secrets())
 
     async def config_dump(self, request: web.Request) -> web.Response:
         proxy = request.query.get("proxyID", "")

@@ -34,6 +34,7 @@ class ControlPlaneCollector(Collector):
         yield from self._model()
         yield from self._platforms()
         yield from self._configuration()
+        yield from self._credentials()
 
     def _model(self) -> Iterator[Metric]:
         snapshot = self._plane.discovery.snapshot
@@ -85,6 +86,20 @@ class ControlPlaneCollector(Collector):
         rejected = UnknownMetricFamily("pilot_total_rejected_configs", "Versions of objects refused, of all kinds.")
         rejected.add_metric([], sum(state.rejected.values()))
         yield rejected
+
+    def _credentials(self) -> Iterator[Metric]:
+        labels = ["namespace", "name"]
+        ends = GaugeMetricFamily(
+            "mesh_adapter_credential_expiry_timestamp_seconds", "When a certificate that is served ends.", labels=labels
+        )
+        bad = GaugeMetricFamily(
+            "mesh_adapter_credential_problem", "1 while the newest version can't be used.", labels=labels
+        )
+        for each in self._plane.credentials.status():
+            if each.not_after:
+                ends.add_metric([each.namespace, each.name], each.not_after.timestamp())
+            bad.add_metric([each.namespace, each.name], bool(each.problem))
+        yield from (ends, bad)
 
 
 def _gauge(name: str, text: str, value: float, **labels: str) -> GaugeMetricFamily:

@@ -27,8 +27,7 @@ from citadel.secure_port import SecurePort
 from citadel.vault_setup import SERVER_NAMES
 from mesh_adapter import authorities
 from mesh_adapter.authorities import AuthorityOptions
-from pilot.xds.access import Admitted
-from pilot.xds.connection import StreamError
+from pilot.xds.access import Admitted, StreamError
 
 NAMESPACE, ACCOUNT = "istio-system", "mesh-adapter"
 """The control plane's own identity."""

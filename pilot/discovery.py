@@ -8,7 +8,7 @@ proxies keep what they have.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -18,13 +18,17 @@ from galley.gateway_api.status import Status
 from pilot.generate import Generator
 from pilot.model.agent import NOBODY, Agent
 from pilot.model.catalog import Catalog
-from pilot.model.proxy import Proxy, ProxyView, parse_proxy
+from pilot.model.proxy import OutboundView, Proxy, ProxyView, parse_proxy
 from pilot.model.service import Locality
 from pilot.model.snapshot import Snapshot
+from pilot.plan.credentials import find, is_credential, place
+from pilot.xds.access import Admitted
 from pilot.xds.protocol import Node, NodeLocality
-from pilot.xds.resource import Resources
+from pilot.xds.resource import SDS, Resources
 
 log = logging.getLogger(__name__)
+STRANGER = Admitted("")
+"""Somebody who proved nothing."""
 _MEND = "correct it; everything else is served, and so is the resource without it"
 
 
@@ -52,15 +56,19 @@ class Subscription:
     def on_change(self, callback: Callable[[], None]) -> None:
         self._live.callbacks[self] = callback
 
+    def withheld(self, names: Iterable[str]) -> Mapping[str, str]:
+        return self._owner.withheld(self.proxy.view, self._live.resources, names)
+
     def close(self) -> None:
         self._live.callbacks.pop(self, None)
         self._owner.release(self._live)
 
 
 class Discovery:
-    """Snapshots in, resources per view out."""
+    """Snapshots in, resources per view out. `plaintext_secrets`: whether secrets are told to who proved nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, plaintext_secrets: bool = False) -> None:
+        self._plaintext_secrets = plaintext_secrets
         self._generator = Generator()
         self._snapshot: Snapshot | None = None
         self._views: dict[ProxyView, _Live] = {}
@@ -118,9 +126,11 @@ class Discovery:
                 for callback in tuple(live.callbacks.values()):
                     callback()
 
-    def connect(self, node: Node) -> Subscription:
+    def connect(self, node: Node, caller: Admitted = STRANGER) -> Subscription:
         """NodeError (a ValueError) if the node's id or metadata can't be used."""
         proxy = parse_proxy(node.id, node.metadata, _place(node.locality), agent_of(node))
+        if caller.namespace == proxy.namespace if caller.known else self._plaintext_secrets:
+            proxy = attrs.evolve(proxy, view=_with_secrets(proxy.view))
         live = self._views.get(proxy.view)
         if live is None:
             live = self._views[proxy.view] = _Live(proxy.view, self._resources(proxy.view, None))
@@ -144,7 +154,43 @@ class Discovery:
     ) -> Resources | None:
         """What such a proxy would be told now, for `/debug/config_dump`; None before the first snapshot."""
         view = parse_proxy(node_id, metadata, _place(locality), agent).view
-        return self._resources(view, None)
+        secret = _with_secrets(view)
+        return self._resources(secret if secret in self._views else view, None)
+
+    def withheld(self, view: ProxyView, resources: Resources | None, names: Iterable[str]) -> Mapping[str, str]:
+        """Secrets that a proxy is not told although it asks, and why; one that it may have and is missing is none."""
+        there = resources[SDS].resources if resources else {}
+        reasons = {name: self._reason(view.outbound, name) for name in names if name not in there}
+        return {name: reason for name, reason in reasons.items() if reason}
+
+    def _reason(self, view: OutboundView, name: str) -> str:
+        if self._snapshot is None:
+            return ""
+        if not is_credential(name):
+            return "no such secret is handed out here"
+        if not view.secrets:
+            return "the proxy proved no identity, and secrets are for the secure port (--xds-tls-addr)"
+        namespace, _ = place(name, view.namespace)
+        if namespace != view.namespace:
+            refers = name in self._generator.granted(view.namespace)
+            return "" if refers else f"it is of namespace {namespace[:63]!r}, and the proxy of {view.namespace!r}"
+        there = find(self._snapshot.credentials, view.namespace, name) is not None
+        return "the proxy's configuration does not refer to it" if there else ""
+
+    def missing_secrets(self) -> tuple[Problem, ...]:
+        """What configuration of connected proxies refers to and they are not told."""
+        found: dict[Problem, None] = {}
+        for view in tuple(self._views) if self._snapshot else ():
+            for name, origin in self._generator.missing_secrets(view):
+                namespace, wanted = place(name, view.outbound.namespace)
+                if view.outbound.secrets:
+                    message = f"secret {namespace}/{wanted} is missing or was never usable"
+                    mend = "put it into a source of --credentials; until then what needs it refuses connections"
+                else:
+                    message = f"secret {namespace}/{wanted} is withheld from proxies that connect in plain text"
+                    mend = "let them connect to the secure port (--xds-tls-addr), or give --xds-plaintext-secrets"
+                found[Problem("", origin, message, mend)] = None
+        return tuple(found)
 
     def _resources(self, view: ProxyView, last: Resources | None) -> Resources | None:
         if self._snapshot is None:
@@ -163,6 +209,10 @@ class Discovery:
             return last
         self.problems.pop(str(view), None)
         return found
+
+
+def _with_secrets(view: ProxyView) -> ProxyView:
+    return attrs.evolve(view, outbound=attrs.evolve(view.outbound, secrets=True))
 
 
 def agent_of(node: Node) -> Agent:

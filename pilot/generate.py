@@ -8,6 +8,7 @@ to do. A change of endpoints alone replans the load assignments of the services 
 
 from __future__ import annotations
 
+import operator
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -25,6 +26,7 @@ from pilot.model.proxy import Inbound, OutboundView, ProxyView, Upstream
 from pilot.model.service import ServiceKey
 from pilot.model.snapshot import Snapshot
 from pilot.plan.change import endpoints_only
+from pilot.plan.credentials import cluster_refs, find, referred, server_refs
 from pilot.plan.index import Index
 from pilot.plan.proxy import (
     inbound_hosts,
@@ -39,7 +41,7 @@ from pilot.plan.proxy import (
 )
 from pilot.plan.proxyless import plan_proxyless, plan_proxyless_endpoints
 from pilot.xds import cache
-from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, Resource, Resources, ResourceSet
+from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, SDS, Resource, Resources, ResourceSet
 
 NOTHING = Snapshot(Catalog(), Config())
 
@@ -204,7 +206,8 @@ class Generator:
         self._views = {}
         self._interned = {view: view for view in self._old_views}
         self._askers.clear()
-        configured_alike = before.config is snapshot.config and before.mixer is snapshot.mixer
+        told = operator.attrgetter("config", "mixer", "credentials")
+        configured_alike = all(map(operator.is_, told(before), told(snapshot)))
         changed = endpoints_only(old.catalog, self._index.catalog) if configured_alike else None
         if changed is not None:
             live = {part for view in self._old_views for part in _parts_of(view)}
@@ -225,6 +228,26 @@ class Generator:
             found = self._views[reduced] = self._join(reduced)
         self._askers[reduced].add(view)
         return found.resources
+
+    def granted(self, namespace: str) -> frozenset[str]:
+        """Names of secrets that listeners of the Gateway API of a namespace refer to, grants looked at."""
+        gateways = (each for each in self._index.translation.gateways if each.namespace == namespace)
+        servers = (server.tls for each in gateways for server in each.spec.servers if server.tls)
+        return frozenset(ref.name for settings in servers for ref in server_refs(settings))
+
+    def missing_secrets(self, view: ProxyView) -> tuple[tuple[str, str], ...]:
+        """Secrets that the configuration of a proxy refers to and that it is not told, and the objects that do."""
+        reduced, index = reduce_view(self._index, view), self._index
+        outbound = reduced.outbound
+        of_clusters = (
+            (each, ref.name) for each in plan_services(index, outbound).clusters for ref in cluster_refs((each,))
+        )
+        needed = (*referred(index, reduced), *((name, cluster.origin) for cluster, name in of_clusters))
+        return tuple(
+            (name, origin)
+            for name, origin in dict.fromkeys(needed)
+            if not outbound.secrets or find(index.credentials, outbound.namespace, name) is None
+        )
 
     def forget(self, view: ProxyView) -> None:
         """No proxy of this view is connected any more; others that reduce to the same keep what they share."""
@@ -287,6 +310,7 @@ class Generator:
             EDS: self._emitter.emit(plan.endpoints),
             LDS: self._emitter.emit((*plan.listeners, *plan.api_listeners)),
             RDS: self._emitter.emit(plan.routes),
+            SDS: self._emitter.emit(plan.secrets),
         }
 
     def _emit_patched(self, part: _Patched, plan: ir.Plan) -> Mapping[str, Sequence[Resource]]:
@@ -300,7 +324,14 @@ class Generator:
         listeners = self._emitter.emit_patched(LDS, plan.listeners, patches, routes)
         routing = self._emitter.emit_patched(RDS, plan.routes, patches, ())
         self._left_out[part] = (*clusters.left_out, *listeners.left_out, *routing.left_out)
-        return {CDS: clusters.resources, EDS: endpoints, LDS: listeners.resources, RDS: routing.resources}
+        secrets = self._emitter.emit(plan.secrets)
+        return {
+            SDS: secrets,
+            CDS: clusters.resources,
+            EDS: endpoints,
+            LDS: listeners.resources,
+            RDS: routing.resources,
+        }
 
 
 def _set(type_url: str, found: Sequence[Resource], old: ResourceSet | None) -> ResourceSet:
@@ -317,13 +348,17 @@ def _same(old: Iterable[Hashable], new: Iterable[Hashable]) -> bool:
 
 
 def _joined(type_url: str, parts: tuple[ResourceSet, ...], out: Collection[Resource]) -> ResourceSet:
-    """The only part with anything in it is the whole; several make a set of their own, less those that are `out`."""
+    """The only part with anything in it is the whole; several make a set of their own, less those that are `out`.
+
+    Two parts may need the same secret, which is one resource.
+    """
     filled = [part for part in parts if part.resources]
+    if not filled:
+        return cache.EMPTY[type_url]
     if len(filled) == 1:
         return filled[0]
-    return cache.resource_set(
-        type_url, (each for part in filled for each in part.resources.values() if each not in out)
-    )
+    found = dict.fromkeys(each for part in filled for each in part.resources.values() if each not in out)
+    return cache.resource_set(type_url, found)
 
 
 def _second(parts: Iterable[ResourceSet]) -> Iterator[tuple[Resource, Resource]]:

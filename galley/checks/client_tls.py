@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from galley.checks.values import check_dns_name
 from galley.document import Path
 from galley.finding import Finding
 from galley.kinds.destination_rule import ClientTLSSettings, TLSmode
@@ -16,7 +17,9 @@ def check_client_tls(settings: ClientTLSSettings | None, path: Path) -> Iterator
     """TLS settings, where there are some."""
     if settings is None:
         return
-    if settings.mode is TLSmode.MUTUAL:
+    if settings.credential_name:
+        yield from _by_name(settings, path)
+    elif settings.mode is TLSmode.MUTUAL:
         if not settings.client_certificate:
             yield Finding((*path, "clientCertificate"), "client certificate required for mutual tls", "name its file")
         if not settings.private_key:
@@ -29,6 +32,19 @@ def check_client_tls(settings: ClientTLSSettings | None, path: Path) -> Iterator
     if len(settings.sni) > LONGEST_SNI:
         yield Finding((*path, "sni"), f"must be at most {LONGEST_SNI} characters, it has {len(settings.sni)}")
     yield from _without_effect(settings, path)
+
+
+def _by_name(settings: ClientTLSSettings, path: Path) -> Iterator[Finding]:
+    """Files beside a secret would say the same twice."""
+    yield from check_dns_name(settings.credential_name, (*path, "credentialName"))
+    for field, value in (
+        ("clientCertificate", settings.client_certificate),
+        ("privateKey", settings.private_key),
+        ("caCertificates", settings.ca_certificates),
+    ):
+        if value:
+            message = "should not be specified along with credentialName, which has all three"
+            yield Finding((*path, field), message, "remove one of the two")
 
 
 def _unverified(settings: ClientTLSSettings, path: Path) -> Iterator[Finding]:
@@ -50,7 +66,9 @@ def _without_effect(settings: ClientTLSSettings, path: Path) -> Iterator[Finding
         ("caCrl", settings.ca_crl),
         ("insecureSkipVerify", settings.insecure_skip_verify),
     )
-    ignored = {TLSmode.DISABLE: (*own, *rest), TLSmode.SIMPLE: own}.get(settings.mode, ())
+    ignored = {TLSmode.DISABLE: (*own, ("credentialName", settings.credential_name), *rest), TLSmode.SIMPLE: own}.get(
+        settings.mode, ()
+    )
     for field, value in ignored:
         if value:
             message = f"has no effect with mode {settings.mode.value}"

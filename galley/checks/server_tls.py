@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
+from galley.checks.values import check_dns_name
 from galley.document import Path
 from galley.finding import Finding
 from galley.kinds.gateway import ServerTLSmode, ServerTLSSettings, TLSProtocol
@@ -40,21 +41,31 @@ def check_server_tls(tls: ServerTLSSettings, path: Path) -> Iterator[Finding]:
     if tls.mode is ServerTLSmode.PASSTHROUGH:
         yield from _without_effect(tls, path, "PASSTHROUGH mode does not end TLS", tuple(_WIRES))
         return
-    yield from _certificates(tls, path)
+    yield from _credentials(tls, path)
+    if not tls.credentials:
+        yield from _certificates(tls, path)
     if tls.mode in _ASKS_CLIENTS:
-        if not tls.ca_certificates:
+        if not (tls.ca_certificates or tls.ca_cert_credential_name or tls.credentials):
             message = f"{tls.mode.value} TLS requires a client CA bundle"
             yield Finding((*path, "caCertificates"), message, "name the file with the CAs of clients")
+        if tls.ca_crl and (tls.ca_cert_credential_name or tls.credentials):
+            message = "is not looked at beside CAs of a secret"
+            yield Finding((*path, "caCrl"), message, "put the list into that secret, as ca.crl")
         yield from _client_names(tls, path)
     else:
-        of_clients = ("ca_certificates", "ca_crl", "subject_alt_names", *_FINGERPRINTS)
+        of_clients = ("ca_certificates", "ca_crl", "ca_cert_credential_name", "subject_alt_names", *_FINGERPRINTS)
         yield from _without_effect(tls, path, "clients show no certificates in mode SIMPLE", of_clients)
     yield from _versions(tls, path)
     yield from _cipher_suites(tls.cipher_suites, (*path, "cipherSuites"))
 
 
 _FINGERPRINTS = ("verify_certificate_spki", "verify_certificate_hash")
+_MOST_CERTIFICATES = 2
+"""Envoy shows a client the one that it understands; Istio takes as many."""
 _WIRES = {
+    "credential_name": "credentialName",
+    "credential_names": "credentialNames",
+    "ca_cert_credential_name": "caCertCredentialName",
     "server_certificate": "serverCertificate",
     "private_key": "privateKey",
     "ca_certificates": "caCertificates",
@@ -74,6 +85,27 @@ def _without_effect(tls: ServerTLSSettings, path: Path, why: str, names: tuple[s
         if getattr(tls, name) != getattr(_NOTHING_SAID, name):
             message = f"will be ignored: {why}"
             yield Finding((*path, _WIRES[name]), message, "change the mode, or remove it", warning=True)
+
+
+def _credentials(tls: ServerTLSSettings, path: Path) -> Iterator[Finding]:
+    """Secrets by name, in the place of files."""
+    if tls.credential_name and tls.credential_names:
+        message = "only one of credentialName and credentialNames should be specified"
+        yield Finding((*path, "credentialNames"), message, "move all into credentialNames")
+    if tls.credentials and tls.tls_certificates:
+        message = "only one of credentialNames and tlsCertificates should be specified"
+        yield Finding((*path, "tlsCertificates"), message, "remove one of the two")
+    if len(set(tls.credential_names)) > _MOST_CERTIFICATES:
+        message = f"has more than {_MOST_CERTIFICATES} names"
+        yield Finding((*path, "credentialNames"), message, "name one with an RSA key and one with an ECDSA key")
+    for index, name in enumerate(tls.credential_names):
+        yield from check_dns_name(name, (*path, "credentialNames", index))
+    for field in ("credential_name", "ca_cert_credential_name"):
+        if getattr(tls, field):
+            yield from check_dns_name(getattr(tls, field), (*path, _WIRES[field]))
+    if tls.credentials:
+        files = ("server_certificate", "private_key", "ca_certificates")
+        yield from _without_effect(tls, path, "the secret of credentialName is used", files)
 
 
 def _certificates(tls: ServerTLSSettings, path: Path) -> Iterator[Finding]:

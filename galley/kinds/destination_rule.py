@@ -20,7 +20,6 @@ _NO_CAPTURE = "a client names the service to its proxy, so there is no original 
 _NO_LOCAL_CLUSTER = (
     "Envoy would have to know all instances of the client's own service; localityLbSetting keeps traffic near"
 )
-_NO_CREDENTIALS = "no secrets are distributed yet; name files instead: clientCertificate, privateKey and caCertificates"
 _NO_IDENTITIES = "no mesh identities are issued yet; MUTUAL with certificate files secures connections"
 
 
@@ -257,7 +256,9 @@ class ClientTLSSettings:
     client_certificate: Annotated[str, Becomes("`tls_certificates.certificate_chain`")] = ""
     private_key: Annotated[str, Becomes("`tls_certificates.private_key`")] = ""
     ca_certificates: Annotated[str, Becomes("`validation_context.trusted_ca`; without it the host's")] = ""
-    credential_name: Annotated[str, NotYet(why=_NO_CREDENTIALS)] = ""
+    credential_name: Annotated[
+        str, Becomes("secrets `kubernetes://NAME` (MUTUAL) and `kubernetes://NAME-cacert`; of routers and by selector")
+    ] = ""
     subject_alt_names: Annotated[
         tuple[str, ...], Becomes("`match_typed_subject_alt_names`; without it `auto_san_validation`")
     ] = ()

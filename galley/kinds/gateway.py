@@ -34,7 +34,6 @@ class TLSProtocol(enum.Enum):
     TLSV1_3 = "TLSV1_3"
 
 
-_NO_SECRETS = NotYet(why="secrets are not distributed to proxies yet; name files on the gateway's host instead")
 _NO_IDENTITY = NotYet(
     (ServerTLSmode.ISTIO_MUTUAL, ServerTLSmode.AUTO_PASSTHROUGH),
     "proxies have no certificates of the mesh's own yet, by which peers and networks would know each other",
@@ -55,8 +54,8 @@ class ServerPort:
 class TLSCertificate:
     """One of several certificates of a server, as files of the gateway's host."""
 
-    server_certificate: Annotated[str, Becomes("`tls_certificates.certificate_chain`")] = ""
-    private_key: Annotated[str, Becomes("`tls_certificates.private_key`")] = ""
+    server_certificate: Annotated[str, Becomes("secret `file-cert:CERTIFICATE~KEY`: `certificate_chain`")] = ""
+    private_key: Annotated[str, Becomes("of that secret: `private_key`")] = ""
     ca_certificates: Annotated[
         str, NotYet(why="clients are verified alike whichever certificate they are shown; use that of the server")
     ] = ""
@@ -70,13 +69,15 @@ class ServerTLSSettings:
     mode: Annotated[
         ServerTLSmode, _NO_IDENTITY, Becomes("`transport_socket`: `DownstreamTlsContext`; none for PASSTHROUGH")
     ] = ServerTLSmode.PASSTHROUGH
-    server_certificate: Annotated[str, Becomes("`tls_certificates.certificate_chain`")] = ""
-    private_key: Annotated[str, Becomes("`tls_certificates.private_key`")] = ""
-    ca_certificates: Annotated[str, Becomes("`validation_context.trusted_ca`")] = ""
-    ca_crl: Annotated[str, Becomes("`validation_context.crl`")] = ""
-    credential_name: Annotated[str, _NO_SECRETS] = ""
-    credential_names: Annotated[tuple[str, ...], _NO_SECRETS] = ()
-    ca_cert_credential_name: Annotated[str, _NO_SECRETS] = ""
+    server_certificate: Annotated[str, Becomes("secret `file-cert:CERTIFICATE~KEY`: `certificate_chain`")] = ""
+    private_key: Annotated[str, Becomes("of that secret: `private_key`")] = ""
+    ca_certificates: Annotated[str, Becomes("secret `file-root:CAS`: `validation_context.trusted_ca`")] = ""
+    ca_crl: Annotated[str, Becomes("of that secret: `crl`")] = ""
+    credential_name: Annotated[str, Becomes("`tls_certificate_sds_secret_configs`: `kubernetes://NAME`, by ADS")] = ""
+    credential_names: Annotated[tuple[str, ...], Becomes("the same, several")] = ()
+    ca_cert_credential_name: Annotated[
+        str, Becomes("`validation_context_sds_secret_config`: `kubernetes://NAME-cacert`; default by credentialName")
+    ] = ""
     tls_certificates: tuple[TLSCertificate, ...] = ()
     subject_alt_names: Annotated[tuple[str, ...], Becomes("`match_typed_subject_alt_names`")] = ()
     verify_certificate_spki: Annotated[tuple[str, ...], Becomes("`verify_certificate_spki`")] = ()
@@ -91,6 +92,11 @@ class ServerTLSSettings:
     insecure_skip_verify: Annotated[
         bool | None, NotYet(why="clients that show a certificate are always verified; use mode SIMPLE to ask for none")
     ] = None
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Names of the secrets that the server shows."""
+        return self.credential_names or ((self.credential_name,) if self.credential_name else ())
 
 
 @attrs.frozen

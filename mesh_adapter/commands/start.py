@@ -83,6 +83,17 @@ class Addresses:
     show_default=True,
     help="Where proxies connect by mutual TLS, and certificates are issued; with --ca only.",
 )
+@click.option(
+    "--credentials",
+    multiple=True,
+    metavar="SOURCE",
+    help="Where secrets named by credentialName are: a directory with NAMESPACE/NAME/tls.crt and so on. Repeatable.",
+)
+@click.option(
+    "--xds-plaintext-secrets",
+    is_flag=True,
+    help="Tell secrets on the plaintext port too, where proxies are believed what namespace they are of.",
+)
 @click.option("--xds-tls-name", multiple=True, help="A further DNS name or IP address of that port. Repeatable.")
 @click.option(
     "--attest",
@@ -138,6 +149,8 @@ def start(
     xds_addr: str,
     ca: AuthorityOptions,
     xds_tls_addr: str,
+    credentials: tuple[str, ...],
+    xds_plaintext_secrets: bool,
     xds_tls_name: tuple[str, ...],
     attest: tuple[str, ...],
     trust_domain_alias: tuple[str, ...],
@@ -165,6 +178,8 @@ def start(
         kinds=platform_options.collected(by_kind),
         config=config,
         merge_by_name=merge == "by-name",
+        credentials=credentials,
+        plaintext_secrets=xds_plaintext_secrets,
     )
     security = SecurityOptions(
         ca=ca,
@@ -217,6 +232,8 @@ async def serve(
         clock=_now,
         debounce=debounce,
         mixer=part,
+        credentials=assembly.secret_sources(chosen),
+        plaintext_secrets=chosen.plaintext_secrets,
     )
     registry = CollectorRegistry()
     leading = leading or Alone()

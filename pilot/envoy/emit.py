@@ -19,12 +19,13 @@ from pilot.envoy.endpoints import load_assignment
 from pilot.envoy.listeners import api_listener, listener, route_names
 from pilot.envoy.patches.apply import LeftOut, Outcome, Patchable, Patches, added, changed, unresolved
 from pilot.envoy.routes import encode_routes, virtual_host
+from pilot.envoy.secrets import secret
 from pilot.model.patch import Patch
-from pilot.xds.resource import CDS, EDS, LDS, RDS, Resource
+from pilot.xds.resource import CDS, EDS, LDS, RDS, SDS, Resource
 
 K = TypeVar("K")
 V = TypeVar("V")
-Value = ir.Cluster | ir.LoadAssignment | ir.Listener | ir.ApiListener | ir.RouteConfiguration
+Value = ir.Cluster | ir.LoadAssignment | ir.Listener | ir.ApiListener | ir.RouteConfiguration | ir.Secret
 
 
 @attrs.frozen
@@ -134,5 +135,7 @@ def encode(value: Value, host: Callable[[ir.VirtualHost], bytes] = encode_host) 
         return new_resource(LDS, value.name, codec.encode(listener(value)), routes, value.origin)
     if isinstance(value, ir.ApiListener):
         return new_resource(LDS, value.name, codec.encode(api_listener(value)), [(RDS, value.http.route_name)])
+    if isinstance(value, ir.Secret):
+        return new_resource(SDS, value.name, codec.encode(secret(value)))
     origins = {route.origin for host in value.virtual_hosts for route in host.routes if route.origin}
     return new_resource(RDS, value.name, encode_routes(value, host), (), ", ".join(sorted(origins)[:3]))

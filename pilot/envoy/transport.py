@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from envoy_data_plane.envoy.extensions.transport_sockets.proxy_protocol import v3 as proxy_protocol_library
@@ -10,6 +11,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as tls_li
 
 from pilot import ir
 from pilot.envoy import codec
+from pilot.envoy.sources import SECRETS
 
 _UpstreamTlsContext = codec.message(tls_library.UpstreamTlsContext)
 _DownstreamTlsContext = codec.message(tls_library.DownstreamTlsContext)
@@ -38,40 +40,47 @@ def _tls(value: ir.Tls) -> dict[str, Any]:
     if value.certificate_file:
         files = {"certificate_chain": _file(value.certificate_file), "private_key": _file(value.key_file)}
         found["tls_certificates"] = [files]
-    if value.ca_file:
-        found["validation_context"] = _validation(value)
+    if value.certificate:
+        found["tls_certificate_sds_secret_configs"] = [_secret(value.certificate)]
+    found |= _validated(value.ca, value.ca_file, _expected(value, value.crl_file))
     message = _UpstreamTlsContext(sni=value.sni, common_tls_context=found)
     return {"name": "envoy.transport_sockets.tls", "typed_config": codec.pack(message)}
 
 
 def server_transport_socket(value: ir.ServerTls) -> dict[str, Any]:
     """The same of envoy.config.listener.v3.FilterChain."""
-    pairs = ({"certificate_chain": _file(chain), "private_key": _file(key)} for chain, key in value.certificates)
     versions = {"tls_minimum_protocol_version": value.min_version, "tls_maximum_protocol_version": value.max_version}
     found: dict[str, Any] = {
         "alpn_protocols": value.alpn,
-        "tls_certificates": list(pairs),
+        "tls_certificate_sds_secret_configs": [_secret(each) for each in value.secrets],
         "tls_params": {
             **{field: version for field, version in versions.items() if version},
             "cipher_suites": value.cipher_suites,
         },
     }
-    if value.ca_file:
-        prints = {"verify_certificate_spki": value.spki, "verify_certificate_hash": value.hashes}
-        found["validation_context"] = {**_validation(value), **prints}
+    prints = {"verify_certificate_spki": value.spki, "verify_certificate_hash": value.hashes}
+    found |= _validated(value.ca, "", {**_expected(value), **prints})
     message = _DownstreamTlsContext(
         common_tls_context=found, require_client_certificate={"value": value.require_client_certificate}
     )
     return {"name": "envoy.transport_sockets.tls", "typed_config": codec.pack(message)}
 
 
-def _validation(value: ir.Tls | ir.ServerTls) -> dict[str, Any]:
+def _validated(ca: ir.SecretRef | None, ca_file: str, expected: Mapping[str, Any]) -> dict[str, Any]:
+    """How the peer's certificate is judged, as a field of CommonTlsContext; nothing where no CA is named."""
+    if ca:
+        secret = {"validation_context_sds_secret_config": _secret(ca)}
+        return {"combined_validation_context": {"default_validation_context": expected, **secret}}
+    return {"validation_context": {"trusted_ca": _file(ca_file), **expected}} if ca_file else {}
+
+
+def _secret(value: ir.SecretRef) -> dict[str, Any]:
+    return {"name": value.name, "sds_config": SECRETS}
+
+
+def _expected(value: ir.Tls | ir.ServerTls, crl_file: str = "") -> dict[str, Any]:
     names = [{"san_type": each.kind.value, "matcher": {"exact": each.value}} for each in value.alt_names]
-    return {
-        "trusted_ca": _file(value.ca_file),
-        "match_typed_subject_alt_names": names,
-        **({"crl": _file(value.crl_file)} if value.crl_file else {}),
-    }
+    return {"match_typed_subject_alt_names": names, **({"crl": _file(crl_file)} if crl_file else {})}
 
 
 def _file(path: str) -> dict[str, Any]:

@@ -48,7 +48,7 @@ from pilot.ir.routes import (
     VirtualHost,
     WeightedCluster,
 )
-from pilot.ir.tls import AltName, AltNameKind, ServerTls, Tls
+from pilot.ir.tls import AltName, AltNameKind, Secret, SecretRef, SecretSource, ServerTls, Tls
 
 __all__ = [
     "Action",
@@ -87,6 +87,9 @@ __all__ = [
     "Route",
     "RouteConfiguration",
     "RouteMatch",
+    "Secret",
+    "SecretRef",
+    "SecretSource",
     "ServerTls",
     "SlowStart",
     "StringMatch",
@@ -109,3 +112,4 @@ class Plan:
     listeners: tuple[Listener, ...] = ()
     api_listeners: tuple[ApiListener, ...] = ()
     routes: tuple[RouteConfiguration, ...] = ()
+    secrets: tuple[Secret, ...] = ()

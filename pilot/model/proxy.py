@@ -88,6 +88,10 @@ class OutboundView:
     """What the proxy's version would not understand."""
     network: str = ""
     """Endpoints of another network are reached through its gateways; an empty one reaches all."""
+    edge: bool = False
+    """Whether it is a router's."""
+    secrets: bool = False
+    """Whether the proxy proved that it is of its namespace, whose secrets it may then be told."""
 
 
 @attrs.frozen(cache_hash=True)
@@ -152,6 +156,7 @@ def parse_proxy(
             system_ca=str(metadata.get("SYSTEM_CA") or SYSTEM_CA),
             withheld=agent.withheld,
             network=str(metadata.get("NETWORK") or ""),
+            edge=kind in ROUTERS,
         ),
         upstreams=tuple(_upstream(node_id, item) for item in _objects(node_id, metadata, "UPSTREAMS")),
         inbound=tuple(_inbound(node_id, item) for item in _objects(node_id, metadata, "INBOUND")),

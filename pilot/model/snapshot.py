@@ -6,6 +6,7 @@ import attrs
 
 from galley.config import Config
 from pilot.model.catalog import Catalog
+from pilot.model.credential import NO_CREDENTIALS, Credentials
 from pilot.model.mixer import MixerPolicy
 
 
@@ -15,3 +16,4 @@ class Snapshot:
     config: Config
     mixer: MixerPolicy | None = None
     """None where no Mixer runs, or it has no rules."""
+    credentials: Credentials = attrs.field(default=NO_CREDENTIALS, repr=False)

@@ -20,7 +20,7 @@ from pilot.model.service import Port, Protocol, Service
 from pilot.plan import names
 from pilot.plan.load_balancing import load_balancing
 from pilot.plan.locality import shares
-from pilot.plan.policy import Policy, Rule, policy, subsets
+from pilot.plan.policy import Policy, Rule, for_client, policy, subsets
 from pilot.plan.transport import proxy_protocol, tls
 
 UNLIMITED = 2**32 - 1
@@ -32,9 +32,9 @@ def outbound_clusters(service: Service, rules: Sequence[Rule], view: OutboundVie
     found = []
     for port in service.distinct_ports:
         origin = str(rules[0]) if rules else ""
-        found.append(_outbound(service, port, "", policy(rules, port.number), view, origin))
+        found.append(_outbound(service, port, "", for_client(policy(rules, port.number), rules, view), view, origin))
         for subset, rule in subsets(rules):
-            in_force = policy(rules, port.number, subset)
+            in_force = for_client(policy(rules, port.number, subset), rules, view)
             found.append(_outbound(service, port, subset.name, in_force, view, str(rule)))
     return tuple(found)
 

@@ -16,6 +16,7 @@ from galley.kinds import gateway as kind
 from pilot import ir
 from pilot.model.service import Protocol
 from pilot.plan.connections import with_connection_policies
+from pilot.plan.credentials import server_cas, server_pairs
 from pilot.plan.gateway_routes import http_route_name, https_route_name, speaks_https
 from pilot.plan.gateways import Family, GatewayPort, GatewayServer
 from pilot.plan.l4_routes import L4Route, tcp_routes, tls_routes
@@ -111,13 +112,11 @@ def _sni(hosts: Iterable[str]) -> tuple[str, ...]:
 
 def server_tls(settings: kind.ServerTLSSettings, alpn: tuple[str, ...]) -> ir.ServerTls:
     """How TLS is ended. Certificates of clients count in the two mutual modes only."""
-    several = tuple((each.server_certificate, each.private_key) for each in settings.tls_certificates)
     required = settings.mode is kind.ServerTLSmode.MUTUAL
     asks = required or settings.mode is kind.ServerTLSmode.OPTIONAL_MUTUAL
     return ir.ServerTls(
-        certificates=several or ((settings.server_certificate, settings.private_key),),
-        ca_file=settings.ca_certificates if asks else "",
-        crl_file=settings.ca_crl if asks else "",
+        secrets=server_pairs(settings),
+        ca=server_cas(settings),
         require_client_certificate=required,
         alt_names=tuple(map(alt_name, settings.subject_alt_names)) if asks else (),
         spki=settings.verify_certificate_spki if asks else (),

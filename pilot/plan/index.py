@@ -25,6 +25,7 @@ from galley.kinds.sidecar import Sidecar
 from galley.kinds.virtual_service import VirtualService
 from galley.visibility import exported
 from pilot.model.catalog import Catalog
+from pilot.model.credential import NO_CREDENTIALS, Credentials
 from pilot.model.mixer import MixerPolicy
 from pilot.model.proxy import OutboundView
 from pilot.model.service import Service, has_labels
@@ -166,6 +167,7 @@ class Index:
     """Whether some rule makes traffic depend on where the client runs."""
     rules_of_destinations: tuple[ConfigObject[DestinationRule], ...] = ()
     mixer: MixerPolicy | None = None
+    credentials: Credentials = attrs.field(default=NO_CREDENTIALS, repr=False)
     services_memo: Memo = attrs.field(factory=Memo)
     """For what follows from what its keys name, and from nothing else in the index."""
     routes_memo: Memo = attrs.field(factory=Memo)
@@ -198,6 +200,7 @@ class Index:
             asks_for_locality=any(map(asks_for_locality, config.destination_rules)),
             rules_of_destinations=config.destination_rules,
             mixer=snapshot.mixer,
+            credentials=snapshot.credentials,
             services_memo=Memo(before.services_memo if before else None),
             routes_memo=Memo(before.routes_memo if before and _routes_stay(before, catalog, config) else None),
         )

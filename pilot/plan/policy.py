@@ -25,6 +25,7 @@ from galley.kinds.destination_rule import (
     TrafficPolicy,
     TunnelSettings,
 )
+from pilot.model.proxy import OutboundView
 
 Rule = ConfigObject[DestinationRule]
 
@@ -61,6 +62,19 @@ def policy(rules: Sequence[Rule], port: int, subset: Subset | None = None) -> Po
     general = next((rule.spec.traffic_policy for rule in rules if rule.spec.traffic_policy), None)
     inherited = _at_port(general, port, Policy())
     return _at_port(subset.traffic_policy if subset else None, port, inherited)
+
+
+def for_client(found: Policy, rules: Sequence[Rule], view: OutboundView) -> Policy:
+    """The policy without what is not meant for this client.
+
+    Secrets by name are for routers, and for sidecars that a rule selects. Others keep TLS, without a certificate and
+    verified by the CAs of their host: plain text is nothing to fall back to.
+    """
+    if found.tls is None or not found.tls.credential_name or view.edge:
+        return found
+    if any(rule.spec.workload_selector for rule in rules):
+        return found
+    return attrs.evolve(found, tls=attrs.evolve(found.tls, credential_name=""))
 
 
 def _at_port(level: TrafficPolicy | None, port: int, inherited: Policy) -> Policy:

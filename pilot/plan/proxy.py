@@ -5,19 +5,23 @@ The entry point of planning, called by `pilot.generate`; pure. Each part is a Pl
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import attrs
 
+from galley.kinds.gateway import ServerTLSSettings
 from pilot import ir
 from pilot.model.proxy import NOWHERE, Inbound, OutboundView, ProxyView, Upstream
 from pilot.model.service import Protocol, Service, ServiceKey
 from pilot.plan import names
 from pilot.plan.client import Client
 from pilot.plan.clusters import inbound_cluster, outbound_clusters, passthrough_cluster
+from pilot.plan.credentials import cluster_refs, server_secrets, told
 from pilot.plan.egress import plan_egress
 from pilot.plan.endpoints import load_assignments, needs_dns
 from pilot.plan.gateway_chains import gateway_listener
 from pilot.plan.gateway_routes import gateway_routes
-from pilot.plan.gateways import gateway_ports, selected
+from pilot.plan.gateways import Family, GatewayServer, gateway_ports, selected
 from pilot.plan.index import Index
 from pilot.plan.listeners import inbound_listener, outbound_listener, upstream_listener
 from pilot.plan.mixer import mixer_clusters, of_gateway, of_inbound, of_outbound, with_mixer
@@ -59,7 +63,9 @@ def plan_services(index: Index, view: OutboundView) -> ir.Plan:
         return found, _plan_services(index, view, found)
 
     # By the identity of the services: all that there are stay the same tuple while none of them changes.
-    return index.routes_memo.get((id(found), view), make)[1]
+    plan = index.routes_memo.get((id(found), view), make)[1]
+    secrets = told(index, view, cluster_refs(plan.clusters)) if view.secrets else ()
+    return attrs.evolve(plan, secrets=secrets) if secrets else plan
 
 
 def _plan_services(index: Index, view: OutboundView, found: tuple[Service, ...]) -> ir.Plan:
@@ -95,7 +101,13 @@ def plan_gateways(index: Index, view: OutboundView, gateways: tuple[str, ...]) -
     return ir.Plan(
         listeners=with_mixer(listeners, of_gateway(index, view)),
         routes=tuple(found for port in ports for found in gateway_routes(port)),
+        secrets=server_secrets(index, view, _ended(server for port in ports for server in port.servers)),
     )
+
+
+def _ended(servers: Iterable[GatewayServer]) -> Iterator[ServerTLSSettings]:
+    """Settings of the servers that end TLS."""
+    return (each.spec.tls for each in servers if each.spec.tls and each.family is Family.TLS and not each.passes_tls_on)
 
 
 def plan_endpoints(index: Index, view: OutboundView, key: ServiceKey) -> tuple[ir.LoadAssignment, ...]:

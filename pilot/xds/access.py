@@ -14,8 +14,16 @@ import attrs
 import grpc
 
 from pilot.model.proxy import NodeError, claimed_namespace
-from pilot.xds.connection import StreamError
 from pilot.xds.protocol import Node
+
+
+class StreamError(Exception):
+    """Ends the stream with a gRPC status; the text goes to the proxy."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        super().__init__(details)
+        self.code = code
+        self.details = details
 
 
 @attrs.frozen

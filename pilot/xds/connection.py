@@ -19,6 +19,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from pilot.envoy import discovery
+from pilot.xds.access import StreamError
 from pilot.xds.cache import Encodings
 from pilot.xds.directory import Subscription
 from pilot.xds.metrics import XdsMetrics, short
@@ -37,6 +38,7 @@ from pilot.xds.protocol import (
     UnknownType,
 )
 from pilot.xds.protocol.session import Session
+from pilot.xds.resource import SDS
 from pilot.xds.syncz import ConnectionStatus
 
 log = logging.getLogger(__name__)
@@ -57,15 +59,6 @@ class Variant(Generic[Q, R]):
 
 SOTW = Variant("sotw", discovery.decode_request, discovery.encode_response, SotwSession)
 DELTA = Variant("delta", discovery.decode_delta_request, discovery.encode_delta_response, DeltaSession)
-
-
-class StreamError(Exception):
-    """Ends the stream with a gRPC status; the text goes to the proxy."""
-
-    def __init__(self, code: grpc.StatusCode, details: str) -> None:
-        super().__init__(details)
-        self.code = code
-        self.details = details
 
 
 class Rejections:
@@ -138,6 +131,8 @@ class Connection(Generic[Q, R]):
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._ending = False
         self._unknown_types: set[str] = set()
+        self._withheld: set[str] = set()
+        self._implied = types[0] if len(types) == 1 else ""
 
     def status(self) -> ConnectionStatus:
         return ConnectionStatus(
@@ -181,11 +176,30 @@ class Connection(Generic[Q, R]):
         request = first
         while True:
             async with self._turn:
+                self._audit(request)
                 await self._say(self._session.request(request))
             data = await self._context.read()
             if data is grpc.aio.EOF:
                 return
             request = decode(self._variant, data, with_node=False)
+
+    def _audit(self, request: Q) -> None:
+        """Notes secrets that are asked for and withheld, each once a stream; they are just not in the answer."""
+        if (request.type_url or self._implied) != SDS:
+            return
+        new = [name for name in request.asked if name not in self._withheld]
+        for name, reason in self._subscription.withheld(new).items() if new else ():
+            self._shared.metrics.withheld_secret()
+            if len(self._withheld) < _WITHHELD_KNOWN:
+                self._withheld.add(name)
+                log.warning(
+                    "audit: secret %.200r was withheld from proxy %s at %s: %s",
+                    name,
+                    self._node.id,
+                    self._address,
+                    reason,
+                    extra={"audit": "secret withheld", "proxy": self._node.id, "secret": name[:200]},
+                )
 
     async def _push(self) -> None:
         while True:
@@ -241,6 +255,7 @@ class Connection(Generic[Q, R]):
 
 
 _UNKNOWN_TYPES_LOGGED = 16
+_WITHHELD_KNOWN = 64
 
 
 def decode(variant: Variant[Q, R], data: bytes, with_node: bool = True) -> Q:

@@ -5,9 +5,10 @@ Implemented by the composition root; the server knows nothing of platforms, conf
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
+from pilot.xds.access import Admitted
 from pilot.xds.protocol import Node
 from pilot.xds.resource import Resources
 
@@ -28,6 +29,9 @@ class Subscription(Protocol):
         It only raises a flag, so all streams can be called in one pass; calls are coalesced. Never called after close.
         """
 
+    def withheld(self, names: Iterable[str]) -> Mapping[str, str]:
+        """Those of the secrets asked for that are not for this proxy, and why not: news for an audit."""
+
     def close(self) -> None:
         """The stream ended. Called exactly once."""
 
@@ -35,8 +39,8 @@ class Subscription(Protocol):
 class Directory(Protocol):
     """Finds a proxy's state by what it says of itself."""
 
-    def connect(self, node: Node) -> Subscription:
-        """Called once a stream, in the event loop, with the node of its first request.
+    def connect(self, node: Node, caller: Admitted) -> Subscription:
+        """Called once a stream, in the event loop, with the node of its first request and who sent it.
 
         Raises ValueError, whose text goes to the proxy, when the node cannot be accepted: name the id and the grammar.
         """

@@ -61,6 +61,7 @@ class XdsMetrics:
         self._expired = Tally("pilot_xds_expired_nonce", "Requests with an overtaken nonce.", registry, "type")
         self._unknown = Tally("pilot_xds_unknown_type", "Requests for types that are not served.", registry)
         self._refused = Tally("pilot_xds_refused_streams", "Streams refused for their first request.", registry)
+        self._withheld = Tally("pilot_xds_secrets_withheld", "Secrets asked for by who is not to have them.", registry)
         self._convergence = Histogram(
             "pilot_proxy_convergence_time",
             "Seconds from a change to the moment all of it was sent to a proxy.",
@@ -104,6 +105,9 @@ class XdsMetrics:
 
     def refused_stream(self) -> None:
         self._refused.add()
+
+    def withheld_secret(self) -> None:
+        self._withheld.add()
 
     def converged(self, seconds: float) -> None:
         self._convergence.observe(seconds)

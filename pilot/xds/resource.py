@@ -15,11 +15,12 @@ CDS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 EDS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 LDS = "type.googleapis.com/envoy.config.listener.v3.Listener"
 RDS = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+SDS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 
-ORDER = (CDS, EDS, LDS, RDS)
+ORDER = (SDS, CDS, EDS, LDS, RDS)
 """The order in which one change is told on an aggregated stream (make before break)."""
 
-SHORT_NAMES: Mapping[str, str] = MappingProxyType({CDS: "CDS", EDS: "EDS", LDS: "LDS", RDS: "RDS"})
+SHORT_NAMES: Mapping[str, str] = MappingProxyType({CDS: "CDS", EDS: "EDS", LDS: "LDS", RDS: "RDS", SDS: "SDS"})
 
 
 @attrs.frozen(eq=False)
@@ -35,9 +36,9 @@ class Resource:
     type_url: str
     name: str
     version: str
-    body: bytes
-    fragment: bytes
-    delta_fragment: bytes
+    body: bytes = attrs.field(repr=False)
+    fragment: bytes = attrs.field(repr=False)
+    delta_fragment: bytes = attrs.field(repr=False)
     refers: tuple[tuple[str, str], ...] = ()
     origin: str = ""
     patches: tuple[str, ...] = ()

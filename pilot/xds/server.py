@@ -1,4 +1,4 @@
-"""The gRPC edge of xDS: ADS and the single-type services of CDS, EDS, LDS and RDS, state of the world and delta.
+"""The gRPC edge of xDS: ADS and the single-type services of CDS, EDS, LDS, RDS and SDS, state of the world and delta.
 
 Built and run by the composition root in one event loop. Takes no decision: what is said is `pilot.xds.protocol`'s, to
 whom and what about is the Directory's. Messages pass as raw bytes, since responses are joined from ready fragments.
@@ -16,7 +16,7 @@ import grpc
 import grpc.aio
 from prometheus_client import CollectorRegistry
 
-from pilot.xds.access import Admit, Admitted, admit_all, check_claims
+from pilot.xds.access import Admit, Admitted, StreamError, admit_all, check_claims
 from pilot.xds.cache import Encodings
 from pilot.xds.connection import (
     DELTA,
@@ -26,14 +26,13 @@ from pilot.xds.connection import (
     R,
     Rejections,
     Shared,
-    StreamError,
     Variant,
     decode,
 )
 from pilot.xds.directory import Directory, Subscription
 from pilot.xds.metrics import XdsMetrics
 from pilot.xds.protocol import Node
-from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS
+from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, SDS
 from pilot.xds.syncz import ConnectionStatus
 
 
@@ -73,6 +72,7 @@ SERVICES = (
         "FetchListeners",
     ),
     Service("envoy.service.route.v3.RouteDiscoveryService", (RDS,), "StreamRoutes", "DeltaRoutes", "FetchRoutes"),
+    Service("envoy.service.secret.v3.SecretDiscoveryService", (SDS,), "StreamSecrets", "DeltaSecrets", "FetchSecrets"),
 )
 
 OPTIONS: Mapping[str, int] = {
@@ -194,7 +194,7 @@ class XdsServer:
                     "or router~IP~NAME.NAMESPACE~DOMAIN (node.id in Envoy's bootstrap, or --service-node)"
                 )
             check_claims(node, admitted)
-            return node, self._directory.connect(node)
+            return node, self._directory.connect(node, admitted)
         except ValueError as error:
             self._shared.metrics.refused_stream()
             raise StreamError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error

@@ -268,7 +268,9 @@ def test_a_listener_whose_files_are_missing_is_refused_alone(edge: Edge) -> None
         edge.server("missing", "HTTPS", SHOP, missing),
         edge.server("present", "HTTPS", SHOP, edge.files("SIMPLE")),
     )
-    eventually(lambda: edge.proxy.stat("listener_manager.lds.update_rejected") > 0, "the missing files noticed")
+    eventually(
+        lambda: 'pilot_total_xds_rejects{type="sds"}' in edge.mesh.control.get("/metrics"), "the missing files noticed"
+    )
     eventually(lambda: request(edge, "present", trusting(edge)).startswith("200 "), "the other listener served")
     edge.apply("gw-files", edge.server("missing", "HTTPS", SHOP, edge.files("SIMPLE")))
     eventually(lambda: request(edge, "missing", trusting(edge)).startswith("200 "), "the mended listener served")

@@ -2,7 +2,8 @@
 
 The folder's `input.yaml` holds `services` (the form of a static file, and what only other platforms and the merge tell:
 `aliases`, an endpoint's `health`, `priority`, `network` and `gateways`, and a name as its address), `config` (Istio
-documents) and `proxy` (the node's metadata, in small letters, and its `kind` where it is no sidecar).
+documents), `credentials` (by NAMESPACE/NAME, for a proxy that proved who it is) and `proxy` (the node's metadata, in
+small letters, and its `kind` where it is no sidecar).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from envoy_data_plane.envoy.config.cluster import v3 as cluster_library
 from envoy_data_plane.envoy.config.endpoint import v3 as endpoint_library
 from envoy_data_plane.envoy.config.listener import v3 as listener_library
 from envoy_data_plane.envoy.config.route import v3 as route_library
+from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as tls_library
 
 from galley.config import Config, ConfigObject
 from galley.document import Document, Loaded
@@ -28,6 +30,7 @@ from pilot import ir
 from pilot.envoy import codec
 from pilot.generate import Generator
 from pilot.model.catalog import Catalog
+from pilot.model.credential import Credential
 from pilot.model.proxy import ProxyView, parse_proxy
 from pilot.model.service import Endpoint, Health, Locality, NetworkGateway, Port, Protocol, Service, ServiceKey
 from pilot.model.service import labels as sorted_labels
@@ -42,7 +45,7 @@ from pilot.plan.proxy import (
     reduce_view,
 )
 from pilot.plan.proxyless import plan_proxyless
-from pilot.xds.resource import CDS, EDS, LDS, RDS
+from pilot.xds.resource import CDS, EDS, LDS, RDS, SDS
 from tests.golden.plain import plain
 
 FOLDER = Path(__file__).parent
@@ -53,6 +56,7 @@ TYPES: Mapping[str, tuple[str, Any]] = {
     "endpoints": (EDS, codec.message(endpoint_library.ClusterLoadAssignment)),
     "listeners": (LDS, codec.message(listener_library.Listener)),
     "routes": (RDS, codec.message(route_library.RouteConfiguration)),
+    "secrets": (SDS, codec.message(tls_library.Secret)),
 }
 
 
@@ -81,7 +85,7 @@ def load(folder: Path) -> Case:
     if not isinstance(loaded, Loaded):
         raise ValueError(f"{loaded.where} {loaded.message}")
     (document,) = loaded.documents
-    unknown = set(document.body) - {"services", "config", "proxy"}
+    unknown = set(document.body) - {"services", "config", "proxy", "credentials"}
     if unknown:
         raise ValueError(f"{folder / INPUT}: unknown keys {sorted(unknown)}")
     services = [_service(**each) for each in document.body.get("services", ())]
@@ -89,7 +93,11 @@ def load(folder: Path) -> Case:
     metadata = {key.upper(): value for key, value in document.body.get("proxy", {}).items()}
     node = f"{metadata.pop('KIND', 'sidecar')}~127.0.0.1~proxy.default~local"
     catalog = Catalog({service.key: service for service in services})
-    return Case(Snapshot(catalog, config), parse_proxy(node, metadata).view)
+    given = document.body.get("credentials", {})
+    credentials = {(ns, name): Credential(**each) for key, each in given.items() for ns, name in [key.split("/")]}
+    view = parse_proxy(node, metadata).view
+    view = attrs.evolve(view, outbound=attrs.evolve(view.outbound, secrets=bool(credentials)))
+    return Case(Snapshot(catalog, config, credentials=credentials), view)
 
 
 def expected(folder: Path) -> dict[str, str]:
@@ -116,6 +124,7 @@ def plan(case: Case) -> ir.Plan:
             sorted((each for part in parts for each in part.api_listeners), key=lambda each: each.name)
         ),
         routes=tuple(sorted((each for part in parts for each in part.routes), key=lambda each: each.name)),
+        secrets=tuple(sorted({each.name: each for part in parts for each in part.secrets}.values(), key=str)),
     )
 
 
@@ -139,6 +148,7 @@ def resources(case: Case) -> dict[str, list[dict[str, Any]]]:
     return {
         name: [codec.to_json(message.FromString(each.body)) for each in served[type_url].resources.values()]
         for name, (type_url, message) in TYPES.items()
+        if name != "secrets" or served[type_url].resources
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +24,7 @@ from citadel.profile import PrivateKey
 from mesh_adapter.authorities import AuthorityOptions
 from mesh_adapter.security import Security, SecurityOptions
 from pilot.envoy import codec
+from pilot.xds.access import Admitted
 from pilot.xds.protocol import Node
 from pilot.xds.resource import CDS, Resources
 from pilot.xds.server import SERVICES, Listen, XdsServer
@@ -38,7 +39,7 @@ class Nothing:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
 
-    def connect(self, node: Node) -> Nothing:
+    def connect(self, node: Node, caller: Admitted) -> Nothing:
         self.nodes.append(node)
         return self
 
@@ -46,6 +47,9 @@ class Nothing:
         return None
 
     def on_change(self, callback: Callable[[], None]) -> None: ...
+
+    def withheld(self, names: Iterable[str]) -> Mapping[str, str]:
+        return {}
 
     def close(self) -> None: ...
 

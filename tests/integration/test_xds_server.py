@@ -17,9 +17,10 @@ from prometheus_client import CollectorRegistry
 
 from pilot.envoy import codec
 from pilot.envoy.discovery import new_resource
+from pilot.xds.access import Admitted
 from pilot.xds.cache import resource_set
 from pilot.xds.protocol import Node, State
-from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, Resource, Resources
+from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, SDS, Resource, Resources
 from pilot.xds.server import SERVICES, Listen, XdsServer
 from pilot.xds.syncz import syncz
 from tests.servers.tls import Authority
@@ -44,7 +45,7 @@ class Fleet:
         self.nodes: list[Node] = []
         self.callbacks: dict[FleetSubscription, Callable[[], None]] = {}
 
-    def connect(self, node: Node) -> FleetSubscription:
+    def connect(self, node: Node, caller: Admitted) -> FleetSubscription:
         if "~" not in node.id:
             raise ValueError(f"node id {node.id!r} is not TYPE~IP~NAME.NAMESPACE~DOMAIN")
         self.nodes.append(node)
@@ -66,6 +67,9 @@ class FleetSubscription:
     def on_change(self, callback: Callable[[], None]) -> None:
         self._fleet.callbacks[self] = callback
 
+    def withheld(self, names: Iterable[str]) -> Mapping[str, str]:
+        return {name: "it is another's" for name in names if name not in {"mine"}}
+
     def close(self) -> None:
         self._fleet.callbacks.pop(self, None)
 
@@ -80,6 +84,7 @@ def mesh(version: int = 1) -> Resources:
         resource(EDS, "a", f"endpoints {version}"),
         resource(LDS, "l", f"listener {version}", [(RDS, "r")]),
         resource(RDS, "r", f"routes {version}"),
+        resource(SDS, "mine", f"secret {version}"),
     )
     return {one.type_url: resource_set(one.type_url, [one]) for one in each}
 
@@ -88,7 +93,7 @@ def with_endpoints(resources: Resources, body: str) -> Resources:
     return {**resources, EDS: resource_set(EDS, [resource(EDS, "a", body)])}
 
 
-NAMES: Mapping[str, tuple[str, ...]] = {CDS: (), EDS: ("a",), LDS: (), RDS: ("r",)}
+NAMES: Mapping[str, tuple[str, ...]] = {CDS: (), EDS: ("a",), LDS: (), RDS: ("r",), SDS: ("mine",)}
 
 
 class Stream:
@@ -189,7 +194,7 @@ async def test_delta_over_ads(channel: grpc.aio.Channel, fleet: Fleet) -> None:
     assert list(told.removed_resources) == ["none"]
 
 
-@pytest.mark.parametrize("service", [1, 2, 3, 4])
+@pytest.mark.parametrize("service", [1, 2, 3, 4, 5])
 async def test_single_type_services(channel: grpc.aio.Channel, fleet: Fleet, service: int) -> None:
     """Their requests need no type, and another type is ignored."""
     (type_url,) = SERVICES[service].types
@@ -205,7 +210,7 @@ async def test_single_type_services(channel: grpc.aio.Channel, fleet: Fleet, ser
     assert [each.name for each in told.resources] == list(mesh()[type_url].resources)
 
 
-@pytest.mark.parametrize("service", [1, 2, 3, 4])
+@pytest.mark.parametrize("service", [1, 2, 3, 4, 5])
 async def test_31_polling_is_not_served(channel: grpc.aio.Channel, service: int) -> None:
     call = channel.unary_unary(f"/{SERVICES[service].name}/{SERVICES[service].fetch}")(b"", timeout=DEADLINE)
     assert await call.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -308,7 +313,7 @@ async def test_a_nack_is_counted_logged_once_with_its_object_and_shown(
     for version in (2, 3):
         told = await stream.hear()
         await stream.say(Request(type_url=CDS, response_nonce=told.nonce, error_detail={"message": "a is bad"}))
-        await until(lambda: server.connections()[0].types[0].state is State.NACKED)
+        await until(lambda: server.connections()[0].types[1].state is State.NACKED)
         fleet.change(mesh(version))
     assert registry.get_sample_value("pilot_total_xds_rejects", {"type": "cds"}) == 2
     (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
@@ -321,7 +326,7 @@ async def test_a_nack_is_counted_logged_once_with_its_object_and_shown(
     assert shown["CDS"]["objects"] == [{"name": "a", "origin": "Service default/a"}]
     assert registry.get_sample_value("pilot_xds_cds_reject", {"node": NODE_ID}) == 1
     await stream.say(_ack(told))
-    await until(lambda: server.connections()[0].types[0].state is State.SYNCED)
+    await until(lambda: server.connections()[0].types[1].state is State.SYNCED)
     assert registry.get_sample_value("pilot_xds_cds_reject", {"node": NODE_ID}) is None
 
 
@@ -354,7 +359,7 @@ async def test_a_slow_reader_holds_nobody_and_is_told_the_last_state(
     for stream in (slow, fast):
         await stream.say(Request(type_url=EDS, node=node(), resource_names=["a"]))
         await stream.say(_ack(await stream.hear()))
-    await until(lambda: all(each.types[0].state is State.SYNCED for each in server.connections()))
+    await until(lambda: all(each.types[1].state is State.SYNCED for each in server.connections()))
     changes = 30
     for number in range(changes):
         fleet.change(with_endpoints(mesh(), f"{number} " + "x" * 1_000_000))
@@ -426,3 +431,21 @@ async def test_32_what_is_sent_does_not_depend_on_what_a_client_validates(
     stream = sotw(channel)
     await stream.say(Request(type_url=CDS, node={**node(), "user_agent_version": version}))
     assert [each.value for each in (await stream.hear()).resources] == [b"cluster 1"]
+
+
+async def test_a_secret_of_another_is_left_out_counted_and_audited(
+    channel: grpc.aio.Channel, fleet: Fleet, registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    fleet.change(mesh())
+    for stream, ask in ((sotw(channel), Request), (delta(channel), DeltaRequest)):
+        names = ["mine", "its\nown"]
+        field = "resource_names" if ask is Request else "resource_names_subscribe"
+        await stream.say(ask(type_url=SDS, node=node(), **{field: names}))
+        told = await stream.hear()
+        assert len(told.resources) == 1
+        await stream.say(ask(type_url=CDS))
+        assert (await stream.hear()).type_url == CDS, "all else is answered as ever"
+    assert registry.get_sample_value("pilot_xds_secrets_withheld") == 2
+    lines = [each.getMessage() for each in caplog.records if each.__dict__.get("audit")]
+    assert len(lines) == 2
+    assert lines[0].startswith(f"audit: secret 'its\\nown' was withheld from proxy {NODE_ID} at ")

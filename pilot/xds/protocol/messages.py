@@ -63,6 +63,11 @@ class DiscoveryRequest:
     node: Node | None = None
     error_detail: str | None = None
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Names of resources that it wants."""
+        return self.resource_names
+
 
 @attrs.frozen
 class DeltaDiscoveryRequest:
@@ -75,6 +80,11 @@ class DeltaDiscoveryRequest:
     initial_versions: Mapping[str, str] = attrs.field(default=NO_VERSIONS, hash=False)
     node: Node | None = None
     error_detail: str | None = None
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Names of resources that it wants from now on."""
+        return self.subscribe
 
 
 @attrs.frozen

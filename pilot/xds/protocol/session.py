@@ -1,8 +1,8 @@
 """One xDS stream: which type may speak when. Shared by state-of-the-world and delta.
 
-Make before break ("Eventual consistency considerations" in xds_protocol.rst): within one change CDS, EDS, LDS, RDS;
-clusters that go away stay until listeners and routes no longer lead to them. Flow control: at most one change of a type
-is on its way; later changes join until it is answered for. Answers to requests do not wait for that.
+Make before break ("Eventual consistency considerations" in xds_protocol.rst): within one change SDS, CDS, EDS, LDS,
+RDS; clusters that go away stay until listeners and routes no longer lead to them. Flow control: at most one change of
+a type is on its way; later changes join until it is answered for. Answers to requests do not wait for that.
 
 Driven by `pilot.xds.server`, one object a stream; no I/O, no clock, not for more than one thread at a time.
 """
@@ -13,23 +13,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
+import attrs
+
 from pilot.xds import cache
 from pilot.xds.protocol.channel import Channel, Due
 from pilot.xds.protocol.messages import DeltaDiscoveryRequest, DeltaResponse, DiscoveryRequest, Response
 from pilot.xds.protocol.status import Event, Ledger, TypeStatus, UnknownType
-from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, Resources, ResourceSet
+from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, SDS, Resources, ResourceSet
 
 Q = TypeVar("Q", bound=DiscoveryRequest | DeltaDiscoveryRequest)
 C = TypeVar("C", bound=Channel)
 R = TypeVar("R", bound=Response | DeltaResponse)
 
-_AFTER = {CDS: (), EDS: (), LDS: (CDS,), RDS: (CDS, LDS)}
+_AFTER = {SDS: (), CDS: (), EDS: (), LDS: (CDS,), RDS: (CDS, LDS)}
 """Types that must not have a change held back by flow control when the type speaks: routes are not warmed, so the
 clusters they lead to come first. EDS is answered at any time, for it completes the clusters already told."""
 
 
 class Session(ABC, Generic[Q, C, R]):
-    """`types` restricts the stream to them: one for a single-type service, all four (the default) for ADS.
+    """`types` restricts the stream to them: one for a single-type service, all (the default) for ADS.
 
     Call `update` whenever there is something new for this proxy, and `request` for every request; send what they return
     in that order. Requests made before the first update are remembered and answered by it.
@@ -113,7 +115,7 @@ class Session(ABC, Generic[Q, C, R]):
             elif (channel.awaiting and not channel.answer) or not waiting.isdisjoint(_AFTER[channel.type_url]):
                 waiting.add(channel.type_url)
             else:
-                said.append(self._send(channel, target, due))
+                said += (self._send(channel, target, each) for each in _pieces(channel.type_url, due))
         return tuple(said)
 
     def _send(self, channel: C, target: ResourceSet, due: Due) -> R:
@@ -173,6 +175,15 @@ class Session(ABC, Generic[Q, C, R]):
         needed = [name for name in theirs if name in routes.resources]
         channel = self._channels.get(RDS)
         return not needed or (channel is not None and all(map(channel.names.covers, needed)))
+
+
+def _pieces(type_url: str, due: Due) -> tuple[Due, ...]:
+    """Secrets go one by one: of those that come together Envoy takes none behind the first that it refuses."""
+    if type_url != SDS or len(due.resources) < 2:
+        return (due,)
+    fresh = frozenset(due.fresh)
+    alone = tuple(Due((each,), fresh=(each.name,) if each.name in fresh else ()) for each in due.resources)
+    return (attrs.evolve(alone[0], removed=due.removed), *alone[1:])
 
 
 def _needed(target: ResourceSet, names: Sequence[str]) -> frozenset[str]:

@@ -26,7 +26,17 @@ from tests.unit.mesh_adapter.told import DEADLINE, NOW, StartPlane, Told, node, 
 from tests.unit.pilot.plan.world import endpoint, service
 
 WEB = service("web.example", endpoints=[endpoint("10.0.0.1", labels=(("version", "v1"),))])
-PAGES = ("syncz", "platforms", "registryz", "configz", "gateway-api", "leader", "problems", "config_dump")
+PAGES = (
+    "syncz",
+    "platforms",
+    "registryz",
+    "configz",
+    "gateway-api",
+    "leader",
+    "credentials",
+    "problems",
+    "config_dump",
+)
 
 
 class Connected(XdsServer):

@@ -18,7 +18,7 @@ from pilot.model.proxy import NodeError
 from pilot.model.service import Locality
 from pilot.plan import proxy as planning
 from pilot.xds.protocol import Node, NodeLocality
-from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS
+from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, SDS
 from tests.unit.pilot.plan.world import destination_rule, endpoint, service, snapshot
 
 WEB = service("web.example", endpoints=[endpoint("10.0.0.1")])
@@ -99,7 +99,7 @@ def test_an_endpoint_that_moves_changes_one_type(discovery: Discovery) -> None:
     new = stream.subscription.resources()
     assert old is not None
     assert new is not None
-    assert {type_url for type_url in ORDER if old[type_url] is new[type_url]} == {CDS, LDS, RDS}
+    assert {type_url for type_url in ORDER if old[type_url] is new[type_url]} == {SDS, CDS, LDS, RDS}
     assert stream.woken == 1
 
 

@@ -14,7 +14,7 @@ from pilot.model.catalog import Catalog
 from pilot.model.proxy import Inbound, OutboundView, ProxyView, Upstream
 from pilot.model.service import Endpoint, Service
 from pilot.model.snapshot import Snapshot
-from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, Resources
+from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, SDS, Resources
 from tests.unit.pilot.plan.world import destination_rule, endpoint, service, snapshot, to, virtual_service
 
 PLAIN = ProxyView()
@@ -61,6 +61,7 @@ ALL = set(ORDER)
 def test_before_any_update_there_is_a_listener_and_nothing_behind_it() -> None:
     found = Generator().resources(PLAIN)
     assert {type_url: list(found[type_url].resources) for type_url in ORDER} == {
+        SDS: [],
         CDS: [],
         EDS: [],
         LDS: ["virtualOutbound"],
@@ -98,7 +99,7 @@ def test_a_change_of_endpoints_encodes_one_resource_for_each_cluster_of_the_serv
     generator.update(with_endpoints(endpoint("10.0.0.1"), endpoint("10.0.0.2")))
     after = generator.resources(PLAIN)
     assert generator.encoded - encoded == 2
-    assert same_sets(before, after) == {CDS, LDS, RDS}
+    assert same_sets(before, after) == {SDS, CDS, LDS, RDS}
     changed = {name for name, each in after[EDS].resources.items() if each is not before[EDS].resources[name]}
     assert changed == {"outbound|80||web.example", "outbound|80|v1|web.example"}
 
@@ -119,7 +120,7 @@ def test_a_new_service_keeps_the_resources_of_the_others(generator: Generator) -
     before, encoded = generator.resources(PLAIN), generator.encoded
     generator.update(with_service(service("new.example")))
     after = generator.resources(PLAIN)
-    assert same_sets(before, after) == {LDS}
+    assert same_sets(before, after) == {SDS, LDS}
     assert generator.encoded - encoded == 3  # its cluster and load assignment, and the routes by host
     assert all(after[CDS].resources[name] is each for name, each in before[CDS].resources.items())
 
@@ -137,7 +138,7 @@ def test_an_endpoint_that_becomes_a_name_moves_into_the_cluster_and_back(generat
 
 def test_views_that_differ_in_what_is_taken_in_share_their_routes_and_endpoints(generator: Generator) -> None:
     plain, inbound = generator.resources(PLAIN), generator.resources(WITH_INBOUND)
-    assert same_sets(plain, inbound) == {EDS, RDS}
+    assert same_sets(plain, inbound) == {SDS, EDS, RDS}
     assert all(inbound[CDS].resources[name] is each for name, each in plain[CDS].resources.items())
 
 
@@ -184,7 +185,7 @@ def test_a_change_of_endpoints_alone_reaches_a_grpc_client_alone(generator: Gene
     before, encoded = generator.resources(PROXYLESS), generator.encoded
     generator.update(with_endpoints(endpoint("10.0.0.1"), endpoint("10.0.0.2")))
     after = generator.resources(PROXYLESS)
-    assert same_sets(before, after) == {CDS, LDS, RDS}
+    assert same_sets(before, after) == {SDS, CDS, LDS, RDS}
     assert generator.encoded - encoded == 4  # two clusters, each for the client and for the Envoy beside it
     whole = Generator()
     whole.update(with_endpoints(endpoint("10.0.0.1"), endpoint("10.0.0.2")))
@@ -205,7 +206,7 @@ def test_forgetting_a_view_leaves_those_that_share_its_resources(generator: Gene
     before = generator.resources(labelled)
     generator.forget(PLAIN)
     generator.update(with_endpoints(endpoint("10.0.0.2")))
-    assert same_sets(before, generator.resources(labelled)) == {CDS, LDS, RDS}
+    assert same_sets(before, generator.resources(labelled)) == {SDS, CDS, LDS, RDS}
 
 
 def test_a_view_that_nobody_asked_for_between_two_updates_costs_nothing_any_more() -> None:

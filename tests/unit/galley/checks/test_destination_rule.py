@@ -149,7 +149,11 @@ REFUSED = [
     ),
     (rule("{tls: {mode: SIMPLE, subjectAltNames: ['']}}"), "subjectAltNames[0] is empty"),
     (rule(f"{{tls: {{mode: SIMPLE, sni: {'a' * 256}}}}}"), "tls.sni must be at most 255 characters, it has 256"),
-    (rule("{tls: {mode: SIMPLE, credentialName: a}}"), "credentialName is not supported by this version"),
+    (rule("{tls: {mode: SIMPLE, credentialName: a/b}}"), "credentialName 'a/b' is not a valid name"),
+    (
+        rule("{tls: {mode: MUTUAL, credentialName: a, privateKey: /k}}"),
+        "privateKey should not be specified along with credentialName",
+    ),
     (rule("{tunnel: {protocol: GET, targetHost: a, targetPort: 1}}"), 'tunnel protocol must be "CONNECT" or "POST"'),
     (rule("{tunnel: {targetPort: 1}}"), "tunnel.targetHost is an empty host"),
     (rule("{tunnel: {targetHost: '*.a', targetPort: 1}}"), "tunnel.targetHost '*.a' has a wildcard"),

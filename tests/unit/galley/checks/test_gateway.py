@@ -96,7 +96,6 @@ def test_what_is_refused(spec: dict[str, Any], message: str) -> None:
 
 
 LATER = "is not supported by this version of mesh-adapter: "
-SECRETS = LATER + "secrets are not distributed to proxies yet; name files on the gateway's host instead"
 
 
 @pytest.mark.parametrize(
@@ -132,9 +131,31 @@ SECRETS = LATER + "secrets are not distributed to proxies yet; name files on the
         ),
         ({**SIMPLE, "cipherSuites": ["NONE"]}, "cipherSuites[0] 'NONE' is no known cipher suite"),
         ({**SIMPLE, "cipherSuites": ["AES128-SHA"] * 2}, "cipherSuites[1] duplicate cipher suite AES128-SHA"),
-        ({**SIMPLE, "credentialName": "web"}, f"credentialName {SECRETS}"),
-        ({**SIMPLE, "credentialNames": ["web"]}, f"credentialNames {SECRETS}"),
-        ({**MUTUAL, "caCertCredentialName": "ca"}, f"caCertCredentialName {SECRETS}"),
+        (
+            {"mode": "SIMPLE", "credentialName": "kubernetes-gateway://other/web"},
+            "credentialName 'kubernetes-gateway://other/web' is not a valid name (RFC 1123)",
+        ),
+        (
+            {"mode": "SIMPLE", "credentialName": "web", "credentialNames": ["web"]},
+            "credentialNames only one of credentialName and credentialNames should be specified",
+        ),
+        (
+            {"mode": "SIMPLE", "credentialNames": ["a", "b", "c"]},
+            "credentialNames has more than 2 names",
+        ),
+        (
+            {
+                "mode": "SIMPLE",
+                "credentialName": "web",
+                "tlsCertificates": [{"serverCertificate": "a", "privateKey": "b"}],
+            },
+            "tlsCertificates only one of credentialNames and tlsCertificates should be specified",
+        ),
+        (
+            {"mode": "MUTUAL", "credentialName": "web", "caCrl": "/crl.pem"},
+            "caCrl is not looked at beside CAs of a secret",
+        ),
+        ({**MUTUAL, "caCertCredentialName": "../x"}, "caCertCredentialName '../x' is not a valid name (RFC 1123)"),
         (
             {**MUTUAL, "insecureSkipVerify": True},
             f"insecureSkipVerify {LATER}clients that show a certificate are always verified; use mode SIMPLE to ask "
@@ -186,3 +207,15 @@ def test_names_of_servers_are_unique() -> None:
     ]
     found = refusals("Gateway", {"selector": {"a": "b"}, "servers": servers})
     assert found == ["spec.servers[1].name names of servers must be unique: duplicate name a"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"mode": "SIMPLE", "credentialName": "web"},
+        {"mode": "MUTUAL", "credentialName": "web"},
+        {"mode": "OPTIONAL_MUTUAL", "credentialNames": ["web-rsa", "web-ec"], "caCertCredentialName": "clients"},
+    ],
+)
+def test_secrets_by_name_stand_in_the_place_of_files(settings: dict[str, Any]) -> None:
+    assert refusals("Gateway", tls(**settings)) == []

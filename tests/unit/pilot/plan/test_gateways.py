@@ -228,7 +228,7 @@ def test_clients_are_asked_for_certificates_in_the_mutual_modes(
     settings = attrs.evolve(SIMPLE, mode=mode, ca_certificates="ca", ca_crl="crl", subject_alt_names=("a.example",))
     found = server_tls(settings, ())
     assert found.require_client_certificate is required
-    assert (found.ca_file, found.crl_file) == (("ca", "crl") if asked else ("", ""))
+    assert found.ca == (ir.SecretRef("file-root:ca~crl", ir.SecretSource.CONTROL_PLANE) if asked else None)
     assert bool(found.alt_names) is asked
 
 
@@ -236,7 +236,7 @@ def test_several_certificates_stand_for_one() -> None:
     settings = ServerTLSSettings(
         mode=ServerTLSmode.SIMPLE, tls_certificates=(TLSCertificate("rsa", "rk"), TLSCertificate("ec", "ek"))
     )
-    assert server_tls(settings, ()).certificates == (("rsa", "rk"), ("ec", "ek"))
+    assert [each.name for each in server_tls(settings, ()).secrets] == ["file-cert:rsa~rk", "file-cert:ec~ek"]
 
 
 def _to(host: str = "web.example") -> RouteDestination:

@@ -85,7 +85,7 @@ def test_a_gateway_is_a_router_that_says_what_selectors_see() -> None:
     assert found["id"] == "router~10.0.0.9~edge.default~service.consul"
     assert set(found["metadata"]) == {"NAME", "NAMESPACE", "LABELS"}
     proxy = parse_proxy(found["id"], found["metadata"])
-    assert proxy.view == ProxyView(OutboundView(labels=(("istio", "ingressgateway"),)), router=True)
+    assert proxy.view == ProxyView(OutboundView(labels=(("istio", "ingressgateway"),), edge=True), router=True)
 
 
 def test_a_client_takes_nothing_in() -> None:

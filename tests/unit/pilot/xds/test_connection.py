@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from pilot.xds.connection import DELTA, SOTW, Rejections, StreamError, decode
+from pilot.xds.access import StreamError
+from pilot.xds.connection import DELTA, SOTW, Rejections, decode
 from pilot.xds.protocol import Nacked, Node
 from pilot.xds.resource import CDS, LDS
 from tests.unit.pilot.xds.conversation import cluster

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from pilot.xds.protocol import DeltaDiscoveryRequest, DiscoveryRequest, StaleNonce, UnknownType
-from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, Resource, Resources
+from pilot.envoy.discovery import new_resource
+from pilot.xds.protocol import (
+    DeltaDiscoveryRequest,
+    DeltaSession,
+    DiscoveryRequest,
+    SotwSession,
+    StaleNonce,
+    UnknownType,
+)
+from pilot.xds.resource import CDS, EDS, LDS, ORDER, RDS, SDS, Resource, Resources
 from tests.unit.pilot.xds.conversation import (
     Conversation,
     Nonce,
@@ -446,3 +454,20 @@ def test_4_stale_nonces_are_counted_per_type(variant: str) -> None:
     assert conversation.events() == (StaleNonce(EDS, "77"),)
     assert conversation.status(EDS).stale_nonces == 1
     assert conversation.status(CDS).stale_nonces == 0
+
+
+def test_secrets_come_one_by_one_so_that_a_bad_one_takes_no_other_with_it() -> None:
+    secrets = state(*(new_resource(SDS, name, name.encode()) for name in ("a", "b")))
+    delta, sotw = DeltaSession(), SotwSession()
+    delta.update(secrets)
+    sotw.update(secrets)
+    of_delta = delta.request(DeltaDiscoveryRequest(SDS, subscribe=("a", "b", "none")))
+    assert [([each.name for each in said.resources], said.removed) for said in of_delta] == [
+        (["a"], ("none",)),
+        (["b"], ()),
+    ]
+    of_sotw = sotw.request(DiscoveryRequest(SDS, resource_names=("a", "b")))
+    assert [[each.name for each in said.resources] for said in of_sotw] == [["a"], ["b"]]
+    assert len({said.nonce for said in of_delta}) == 2
+    assert delta.request(DeltaDiscoveryRequest(SDS, response_nonce=of_delta[0].nonce, error_detail="bad")) == ()
+    assert delta.request(DeltaDiscoveryRequest(SDS, response_nonce=of_delta[1].nonce)) == ()

@@ -16,7 +16,7 @@ BOTH = pytest.mark.parametrize("variant", ["sotw", "delta"])
 @BOTH
 def test_a_type_goes_from_not_sent_over_stale_to_synced(variant: str) -> None:
     conversation = Conversation(variant, state(cluster("a")))
-    assert [each.state for each in conversation.session.status()] == [State.NOT_SENT] * 4
+    assert [each.state for each in conversation.session.status()] == [State.NOT_SENT] * 5
     conversation << asks(CDS) >> told(CDS, ["a"], everything=["a"])
     assert conversation.status(CDS).state is State.STALE
     conversation << acks(CDS) >> silence

@@ -39,6 +39,7 @@ def test_every_type_says_its_state_and_what_was_refused() -> None:
         "EDS": "NOT SENT",
         "LDS": "NOT SENT",
         "RDS": "NOT SENT",
+        "SDS": "NOT SENT",
     }
     assert listed["types"]["CDS"]["error"] == "a is bad"
     assert listed["types"]["CDS"]["objects"] == [{"name": "a", "origin": "Service default/a"}]
