@@ -1,7 +1,6 @@
 """Istio's CSR API, `istio.v1.auth.IstioCertificateService`: a key in, a certificate of the caller's identity out.
 
-Two messages of three fields do not repay generated code: they are read and written here by the runtime's own
-descriptors. The identity is the caller's (`callers`), whatever the request's names and metadata say.
+The identity is the caller's (`callers`), whatever the request's names and metadata say.
 """
 
 from __future__ import annotations
@@ -12,43 +11,20 @@ from datetime import timedelta
 from typing import Any
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from citadel import profile
 from citadel.authority import AuthorityError
 from citadel.callers import Caller, CallerError
 from citadel.csr import LARGEST, CsrError
+from citadel.csr_messages import SERVICE, Request, Response
 from citadel.issuing import Issuing
 
 log = logging.getLogger(__name__)
 
-SERVICE = "istio.v1.auth.IstioCertificateService"
 _MOST = LARGEST + (4 << 10)
 Identify = Callable[[Any], Awaitable[Caller]]
 """From a gRPC context to who calls; raises CallerError."""
-
-
-def _messages() -> tuple[Any, Any]:
-    """IstioCertificateRequest and IstioCertificateResponse; fields by security/v1alpha1/ca.proto."""
-    file = descriptor_pb2.FileDescriptorProto(name="mesh_adapter/ca.proto", package="istio.v1.auth", syntax="proto3")
-    text, number = descriptor_pb2.FieldDescriptorProto.TYPE_STRING, descriptor_pb2.FieldDescriptorProto.TYPE_INT64
-    one, many = descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL, descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED
-    request = file.message_type.add(name="IstioCertificateRequest")
-    request.field.add(name="csr", number=1, type=text, label=one)
-    request.field.add(name="validity_duration", number=3, type=number, label=one)
-    response = file.message_type.add(name="IstioCertificateResponse")
-    response.field.add(name="cert_chain", number=1, type=text, label=many)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    names = ("IstioCertificateRequest", "IstioCertificateResponse")
-    first, second = (
-        message_factory.GetMessageClass(pool.FindMessageTypeByName(f"istio.v1.auth.{name}")) for name in names
-    )
-    return first, second
-
-
-Request, Response = _messages()
 
 
 def csr_service(issuing: Issuing, identify: Identify) -> grpc.GenericRpcHandler:

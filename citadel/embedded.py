@@ -27,7 +27,7 @@ from citadel.ca_store import STATE, CaStore
 from citadel.csr import read_csr
 from citadel.identity import SpiffeId
 from citadel.profile import ProfileError
-from citadel.rotation import State
+from citadel.rotation import State, Step
 
 T = TypeVar("T")
 
@@ -68,6 +68,7 @@ class EmbeddedAuthority:
         self.store = CaStore(folder, trust_domain, passphrase)
         self._loaded: _Loaded | None = None
         self._noted = datetime.min.replace(tzinfo=UTC)
+        self._spread_by_us: tuple[str, datetime] = ("", self._noted)
         self._thread = ThreadPoolExecutor(1, "citadel-sign")
 
     @property
@@ -137,12 +138,21 @@ class EmbeddedAuthority:
             return self._open()
         if last.state is None:
             return last if last.version == self._plugged_version() else self._plugged(now)
-        at = self.store.due(last.state, self._spread)
+        at = self._due(last.state)
         if at is not None and now >= at:
             return self._load(self.store.advance(self._spread, now), now)
         return last if last.version == self.store.version() else self._load(self.store.load(), now)
 
+    def _due(self, state: State) -> datetime | None:
+        """A root that was made while no control plane ran, or shortly before it died, has reached nobody, and who
+        trusts only the old one could not even ask for it. So it spreads from when this process tells of it."""
+        at = self.store.due(state, self._spread)
+        told = self._spread_by_us[1] + self._spread
+        return max(at, told) if at is not None and state.step is Step.SPREADING else at
+
     def _load(self, state: State, now: datetime) -> _Loaded:
+        if state.step is Step.SPREADING and self._spread_by_us[0] != state.other:
+            self._spread_by_us = (state.other, now)
         version = self.store.version()
         found = self.store.read(state, now)
         roots = tuple(root for name in state.trusted for root in found[name].roots)

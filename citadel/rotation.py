@@ -65,7 +65,7 @@ def due(state: State, spread: timedelta, last_leaf: datetime) -> datetime | None
         case Step.SPREADING:
             return state.since + spread
         case Step.DRAINING:
-            return max(state.since, last_leaf) + MARGIN
+            return max(state.since, last_leaf) + min(MARGIN, spread)
 
 
 def advance(state: State, at: datetime | None, now: datetime) -> State:

@@ -57,6 +57,12 @@ class _Connection:
     peer: Peer | None = None
 
 
+class _Writer(asyncio.StreamWriter):
+    """Aborted by whoever made it. The library's own warns of one whose TLS is over already, as if it were left open."""
+
+    def __del__(self) -> None: ...
+
+
 class SecurePort:
     """`present` and `trust` before `start`, and again whenever they change; live connections are not disturbed."""
 
@@ -156,7 +162,7 @@ class SecurePort:
                 connection, transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
             )
             if connection.peer is not None:
-                await self._relay(connection, reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+                await self._relay(connection, reader, _Writer(transport, protocol, reader, loop))
         finally:
             transport.abort()
 
@@ -197,11 +203,11 @@ class SecurePort:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
             timer.cancel()
+            del self._connections[name]
+            inner_writer.transport.abort()  # before anything is awaited: the wait may be cancelled
             for each in pumps:
                 each.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            del self._connections[name]
-            inner_writer.transport.abort()
 
     async def _connect(self) -> tuple[str, asyncio.StreamReader, asyncio.StreamWriter]:
         self._number += 1
@@ -212,7 +218,11 @@ class SecurePort:
             inner.setblocking(False)
             await asyncio.get_running_loop().sock_connect(inner, self.behind.removeprefix("unix:"))
             path.unlink()
-            reader, writer = await asyncio.open_unix_connection(sock=inner)
+            loop = asyncio.get_running_loop()
+            reader = asyncio.StreamReader(_CHUNK, loop)
+            protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+            transport, _ = await loop.create_unix_connection(lambda: protocol, sock=inner)
+            writer = _Writer(transport, protocol, reader, loop)
         except BaseException:
             inner.close()
             path.unlink(missing_ok=True)

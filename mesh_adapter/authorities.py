@@ -17,21 +17,7 @@ from citadel.embedded import EmbeddedAuthority
 from citadel.identity import IdentityError
 from citadel.vault import MOUNT, ROLE, VaultAuthority
 from citadel.vault_client import METHODS, Login, VaultClient
-from galley.duration import parse_duration
-
-
-class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """`10s`, `1h30m`, `24h`: more than nothing."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        found = parse_duration(str(value))
-        if found is None or found <= timedelta():
-            self.fail(f"{value!r} is not a duration above zero: write it as in 10s, 1h30m or 24h", param, ctx)
-        return found
+from mesh_adapter.commands.options import Duration
 
 
 @attrs.frozen

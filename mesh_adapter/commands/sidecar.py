@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mesh_adapter.agent_options import AgentError, AgentOptions, agent_beside, agent_options
 from mesh_adapter.commands.bootstrap import settings_from, sidecar_options
 from pilot.sidecar import envoy_binary, launch
 from pilot.sidecar.supervision import Limits
@@ -33,18 +34,29 @@ from pilot.sidecar.supervision import Limits
     show_default=True,
     help="How long at most open requests and connections may take to end.",
 )
-def sidecar(concurrency: int, log_level: str, envoy: Path | None, drain_seconds: float, **given: Any) -> None:
+@agent_options
+def sidecar(
+    concurrency: int,
+    log_level: str,
+    envoy: Path | None,
+    drain_seconds: float,
+    agent: AgentOptions,
+    **given: Any,
+) -> None:
     """Run Envoy as a sidecar, start it again when it dies, and drain it on SIGTERM or SIGINT.
 
     A second signal ends it at once. Any number of sidecars run on one host, each with ports of its own.
     """
     settings = settings_from(given)
+    beside = agent_beside(settings, agent)
     try:
+        if agent.only:
+            return launch.run_beside_alone(beside)
         program = envoy_binary.find(envoy, _say)
         _say(f"Envoy {envoy_binary.version(program)}: {program}")
         limits = Limits(drain=drain_seconds)
-        status = launch.run(settings, launch.LaunchSettings(program, concurrency, log_level, limits), _say)
-    except (envoy_binary.EnvoyError, launch.PortTakenError, OSError) as error:
+        status = launch.run(settings, launch.LaunchSettings(program, concurrency, log_level, limits), _say, beside)
+    except (envoy_binary.EnvoyError, launch.PortTakenError, OSError, AgentError) as error:
         raise click.ClickException(str(error)) from error
     raise SystemExit(status)
 

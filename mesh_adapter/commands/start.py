@@ -21,7 +21,7 @@ from citadel.attest import ATTESTORS
 from citadel.authority import AuthorityError
 from citadel.identity import IdentityError
 from mesh_adapter import assembly, logs, platforms_reload
-from mesh_adapter.authorities import AuthorityOptions, Duration, authority_options
+from mesh_adapter.authorities import AuthorityOptions, authority_options
 from mesh_adapter.commands import options, platform_options
 from mesh_adapter.control_plane import ControlPlane
 from mesh_adapter.http import application
@@ -104,17 +104,26 @@ class Addresses:
 @click.option("--trust-domain-alias", multiple=True, help="A trust domain that counts as the mesh's own. Repeatable.")
 @click.option(
     "--workload-cert-ttl",
-    type=Duration(),
+    type=options.Duration(),
     default="24h",
     show_default=True,
     help="Life of a leaf unless its caller says.",
 )
 @click.option(
-    "--max-workload-cert-ttl", type=Duration(), default="2160h", show_default=True, help="Longest life of a leaf."
+    "--max-workload-cert-ttl",
+    type=options.Duration(),
+    default="2160h",
+    show_default=True,
+    help="Longest life of a leaf.",
+)
+@click.option(
+    "--jwt-key-file",
+    default="",
+    help="EC P-256 key that JWT-SVIDs are signed by; made if it is not there. Default: jwt-key.pem in --ca-dir.",
 )
 @click.option(
     "--ca-root-rotate-every",
-    type=Duration(),
+    type=options.Duration(),
     default=None,
     help="Begin with a new root when the last rotation ended so long ago; with --ca only. Default: by hand.",
 )
@@ -158,6 +167,7 @@ def start(
     max_workload_cert_ttl: timedelta,
     ca_root_rotate_every: timedelta | None,
     leader_election: str,
+    jwt_key_file: str,
     http_addr: str,
     mixer: MixerOptions,
     debounce: float,
@@ -189,6 +199,7 @@ def start(
         names=xds_tls_name,
         ttl=workload_cert_ttl,
         max_ttl=max_workload_cert_ttl,
+        jwt_key_file=jwt_key_file,
     )
     if attest and not ca.name:
         raise click.UsageError("--attest needs a certificate authority: give --ca embedded or --ca vault")
@@ -313,8 +324,8 @@ async def _announce(plane: ControlPlane, stop: asyncio.Event) -> None:
 def _xds_server(plane: ControlPlane, registry: CollectorRegistry, security: Security | None) -> XdsServer:
     if security is None:
         return XdsServer(plane.discovery, registry=registry, clock=_now)
-    services = (security.csr_service,)
-    return XdsServer(plane.discovery, registry=registry, clock=_now, services=services, admit=security.admit)
+    services, admit = security.services, security.admit
+    return XdsServer(plane.discovery, registry=registry, clock=_now, services=services, admit=admit)
 
 
 async def _start_xds(xds: XdsServer, address: str, security: Security | None) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pilot.model.proxy import Upstream
 from pilot.model.service import Locality
+from pilot.sidecar.identity import sds_cluster, xds_transport_socket
 from pilot.sidecar.settings import LOOPBACK, SettingsError, SidecarSettings, XdsAddress, XdsMode
 from pilot.sidecar.stats import stats_config
 
@@ -61,7 +62,13 @@ def node(settings: SidecarSettings) -> dict[str, Any]:
 
 
 def _metadata(settings: SidecarSettings) -> dict[str, Any]:
-    found = {"NAME": settings.name, "NAMESPACE": settings.namespace, "LABELS": dict(settings.labels)}
+    found: dict[str, Any] = {
+        "NAME": settings.name,
+        "NAMESPACE": settings.namespace,
+        "LABELS": dict(settings.labels),
+    }
+    if settings.identity:
+        found |= {"MESH_IDENTITY": "sds"} | ({"SERVICE_ACCOUNT": settings.account} if settings.account else {})
     if settings.gateway:
         return found
     return found | {
@@ -117,6 +124,9 @@ def _dynamic_resources(mode: XdsMode) -> dict[str, Any]:
 
 def _clusters(settings: SidecarSettings) -> list[dict[str, Any]]:
     clusters = [_xds_cluster(settings.xds_addr)]
+    if settings.identity:
+        clusters[0]["transport_socket"] = xds_transport_socket(settings.identity)
+        clusters.append(sds_cluster(settings.identity))
     if settings.health_port or settings.metrics_port:
         clusters.append(_cluster(ADMIN_CLUSTER, "STATIC", _socket(LOOPBACK, settings.admin_port)))
     return clusters

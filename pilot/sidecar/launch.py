@@ -44,14 +44,41 @@ class PortTakenError(Exception):
     """Something on this host listens where the proxy is to; the message names the option."""
 
 
-def run(settings: SidecarSettings, launch: LaunchSettings, say: Callable[[str], None]) -> int:
+Beside = contextlib.AbstractAsyncContextManager[object]
+
+
+def run(
+    settings: SidecarSettings,
+    launch: LaunchSettings,
+    say: Callable[[str], None],
+    beside: Callable[[], Beside] = contextlib.nullcontext,
+) -> int:
     """The exit status, once Envoy was told to end by SIGTERM or SIGINT. Envoy's output goes where ours does.
 
-    `say` is given one line at a time. Raises PortTakenError before the first start, and from then on nothing.
+    `say` is given one line at a time. `beside` is open, in the same event loop, from before Envoy's first start to
+    after its end. Raises PortTakenError and what `beside` raises before the first start, and from then on nothing.
     """
     _refuse_taken_ports(settings)
     with tempfile.TemporaryDirectory(prefix="mesh-adapter-sidecar-") as folder:
-        return asyncio.run(_Launcher(settings, launch, say, Path(folder)).run())
+        return asyncio.run(_run(_Launcher(settings, launch, say, Path(folder)), beside))
+
+
+def run_beside_alone(beside: Callable[[], Beside]) -> None:
+    """The same without an Envoy, which somebody else runs: until SIGTERM or SIGINT."""
+
+    async def wait() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with beside():
+            await stop.wait()
+
+    asyncio.run(wait())
+
+
+async def _run(launcher: _Launcher, beside: Callable[[], Beside]) -> int:
+    async with beside():
+        return await launcher.run()
 
 
 def _refuse_taken_ports(settings: SidecarSettings) -> None:

@@ -22,6 +22,8 @@ ADMIN_PORT = 15000
 HEALTH_PORT = 15021
 METRICS_PORT = 15090
 XDS_PORT = 15010
+XDS_TLS_PORT = 15012
+TRUST_DOMAIN = "cluster.local"
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = {4: "0.0.0.0", 6: "::"}
 LOWEST_PORT, HIGHEST_PORT = 1, 65535
@@ -73,6 +75,23 @@ class XdsAddress:
 
 
 @attrs.frozen
+class Identity:
+    """Who proves the proxy's identity: an agent that serves its certificate on the Unix socket `sds_socket`."""
+
+    sds_socket: str
+    trust_domain: str = TRUST_DOMAIN
+
+    def __attrs_post_init__(self) -> None:
+        if not self.sds_socket.startswith("/"):
+            raise SettingsError("--sds-socket", f"{self.sds_socket!r} is no absolute path", "give /path/of/the/socket")
+
+    @property
+    def control_plane(self) -> str:
+        """The SPIFFE id that the control plane shows."""
+        return f"spiffe://{self.trust_domain}/ns/istio-system/sa/mesh-adapter"
+
+
+@attrs.frozen
 class Listening:
     """A port that the proxy listens on, by the option that says so. Port 0 is off where it `may_be_off`."""
 
@@ -86,7 +105,8 @@ class Listening:
 class SidecarSettings:
     """One sidecar. Port 0 leaves the health or the metrics listener out, and lets Envoy choose its admin port.
 
-    A `gateway` stands beside no workload, and listens where Gateway objects say instead of inbound and outbound.
+    A `gateway` stands beside no workload, and listens where Gateway objects say instead of inbound and outbound. With
+    an `identity` the proxy speaks to the control plane by mutual TLS, as `account` of its namespace.
     `instance` tells apart the proxies of one service on one address; empty means the service's name.
     Raises SettingsError when made with values that can't work.
     """
@@ -109,6 +129,8 @@ class SidecarSettings:
     health_port: int = HEALTH_PORT
     metrics_port: int = METRICS_PORT
     dns_domain: str = "service.consul"
+    identity: Identity | None = None
+    account: str = ""
 
     def __attrs_post_init__(self) -> None:
         for check in (_check_names, _check_gateway, _check_address, _check_ports, _check_shared_ports):

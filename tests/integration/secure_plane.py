@@ -18,7 +18,7 @@ from citadel import identity, profile
 from citadel.attest import Attested
 from citadel.attest.static import new_join_token
 from citadel.callers import EVIDENCE
-from citadel.csr_service import SERVICE, Request, Response
+from citadel.csr_messages import SERVICE, Request, Response
 from citadel.identity import SpiffeId
 from citadel.profile import PrivateKey
 from mesh_adapter.authorities import AuthorityOptions
@@ -80,7 +80,7 @@ class SecurePlane:
             self.directory,
             registry=self.registry,
             clock=lambda: datetime.now(UTC),
-            services=(self.security.csr_service,),
+            services=self.security.services,
             admit=self.security.admit,
         )
         self.port = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from cryptography import x509
 
 from citadel import profile
 from mesh_adapter.cli import cli
+from tests.integration.control_plane_child import SERVICES, Child, join_token, metric
 from tests.integration.secure_plane import bearer, create_certificate
 from tests.integration.test_vault_authority import token, unseal_key, with_setup
 from tests.servers.http import call
@@ -28,37 +28,6 @@ from tests.unit.citadel.ca_sets import offline_root
 from tests.unit.citadel.requests import csr, ec_key
 
 pytestmark = pytest.mark.integration
-COMMAND = str(Path(sys.executable).with_name("mesh-adapter"))
-SERVICES = """\
-services:
-- name: web.example
-  ports:
-  - {name: http, port: 80, protocol: HTTP}
-  endpoints:
-  - {address: 10.0.0.1, port: 8080}
-"""
-
-
-class Child:
-    """A control plane with a secure port, on ports that stay the same."""
-
-    def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None) -> None:
-        self.folder = folder
-        self.xds, self.tls, self.http = free_ports(3)
-        (folder / "services.yaml").write_text(SERVICES)
-        addresses = {"--xds-addr": self.xds, "--xds-tls-addr": self.tls, "--http-addr": self.http}
-        words = [word for name, port in addresses.items() for word in (name, f"127.0.0.1:{port}")]
-        command = [COMMAND, "start", "--static-file", str(folder / "services.yaml"), *words, *options]
-        self.process = Process("start", command, folder=folder, environment=environment)
-
-    def start(self) -> None:
-        begin = self.process.log.stat().st_size if self.process.log.exists() else 0
-        self.process.start()
-        self.process.wait_until(lambda: b"\nready" in self.process.log.read_bytes()[begin:], "ready")
-
-    @property
-    def log(self) -> str:
-        return self.process.log.read_text()
 
 
 @pytest.fixture
@@ -67,11 +36,6 @@ def children() -> Iterator[list[Child]]:
     yield found
     for each in found:
         each.process.stop()
-
-
-def join_token(folder: Path, account: str = "web") -> str:
-    words = ["cert", "join-token", "--service-account", account, "--join-tokens", str(folder / "join")]
-    return CliRunner().invoke(cli, words).output.strip()
 
 
 async def certificate(child: Child, root: bytes) -> list[str]:
@@ -116,11 +80,6 @@ async def test_the_running_control_plane_takes_the_steps_of_a_rotation(tmp_path:
 
 async def until(child: Child, condition: Any) -> None:
     await asyncio.to_thread(child.process.wait_until, condition, "as expected", seconds=20)
-
-
-def metric(child: Child, name: str) -> float:
-    text = call("GET", f"http://127.0.0.1:{child.http}/metrics").text
-    return next((float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} ")), -1.0)
 
 
 async def test_by_vault_that_is_sealed_at_the_start(vault: Vault, tmp_path: Path, children: list[Child]) -> None:

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 BUILD = Path(__file__).resolve().parents[2] / "deploy" / "servers" / "build.py"
-BUILT = frozenset({"consul", "vault", "nomad", "kube-apiserver", "mixer-client", "envoy", "envoy-oldest"})
+BUILT = frozenset(
+    {"consul", "vault", "nomad", "kube-apiserver", "mixer-client", "spiffe-client", "envoy", "envoy-oldest"}
+)
 
 
 class MissingServerError(Exception):

@@ -12,6 +12,7 @@ import pytest
 from citadel import identity
 from citadel.authority import AuthorityError
 from citadel.embedded import EmbeddedAuthority
+from citadel.rotation import Step
 from tests.unit.citadel.ca_sets import DAY, offline_root
 from tests.unit.citadel.requests import csr, ec_key
 
@@ -135,3 +136,21 @@ async def test_a_clock_far_behind_refuses_and_makes_nothing_anew(tmp_path: Path,
     clock.now += HOUR
     await authority.refresh()
     assert authority.roots() == roots
+
+
+async def test_a_root_that_nobody_was_told_of_spreads_anew(tmp_path: Path, make: Make, clock: Clock) -> None:
+    """It was made, and then no control plane ran for longer than it is to spread: no workload can know it yet."""
+    first = make(tmp_path / "ca")
+    await first.start()
+    first.store.begin(clock.now)
+    clock.now += 3 * HOUR
+    again = make(tmp_path / "ca")
+    await again.start()
+    await again.refresh()
+    assert again.state() == first.store.load()
+    assert len(again.roots()) == 2
+    clock.now += HOUR
+    await again.refresh()
+    state = again.state()
+    assert state is not None
+    assert state.step is Step.DRAINING

@@ -1,0 +1,1 @@
+"""What runs beside a workload for its identity: the key is born here, and only its public half leaves the host."""
