@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from adapters.nomad.options import NomadOptions
-from adapters.platform import Delete, Platform, Synced, Upsert
+from adapters.platform import Delete, Platform, Synced, Upsert, Workloads
 from bench.figures import Figure, report
 from pilot.model.service import Health, Service, ServiceKey
 from tests.contract.nomad_server import NomadServer
@@ -105,6 +105,8 @@ class Watcher:
                         self.services.pop(key, None)
                     case Synced():
                         self.synced.set()
+                    case Workloads():
+                        pass  # for services in Consul, of which there are none here
                     case _:
                         print(event, file=sys.stderr)
                 self._news.notify_all()
