@@ -138,10 +138,15 @@ HANDLERS: Mapping[str, str] = {
     "listchecker": "mixer.handlers.listchecker:LISTCHECKER",
     "memquota": "mixer.handlers.memquota:MEMQUOTA",
     "noop": "mixer.handlers.noop:NOOP",
+    "opa": "mixer.handlers.opa:OPA",
+    "opentelemetry": "mixer.handlers.opentelemetry:OPENTELEMETRY",
+    "policy": "mixer.handlers.policy:POLICY",
     "prometheus": "mixer.handlers.prometheus:PROMETHEUS",
     "redisquota": "mixer.handlers.redisquota:REDISQUOTA",
     "statsd": "mixer.handlers.statsd:STATSD",
     "stdio": "mixer.handlers.stdio:STDIO",
+    "webhook": "mixer.handlers.webhook:WEBHOOK",
+    "zipkin": "mixer.handlers.zipkin:ZIPKIN",
 }
 ALIASES: Mapping[str, str] = {"list": "listchecker"}
 ENTRY_POINTS = "mesh_adapter.handlers"

@@ -23,6 +23,10 @@ _LAST_TRIES = 3
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 
 
+class NeverTakenError(Exception):
+    """The far end will not take this batch however often it is sent."""
+
+
 class Outbox(Generic[T]):
     """`send` takes a batch, and raises whatever it likes if that did not arrive. `name` is for the log."""
 
@@ -93,6 +97,10 @@ class Outbox(Generic[T]):
         try:
             async with asyncio.timeout(self._timeout):
                 await self._send(batch)
+        except NeverTakenError as error:
+            self.dropped += len(batch)
+            log.warning("handler %s: %d not taken: %s", self._name, len(batch), error)
+            return True
         except Exception as error:  # noqa: BLE001 - whatever keeps it from arriving, it is kept and sent again
             self._items.extendleft(reversed(batch))
             while len(self._items) > self._most:

@@ -46,8 +46,12 @@ class HandlerSuite:
     def type(self) -> HandlerType[Any]:
         return handler_type(self.name)
 
+    def given(self) -> Mapping[str, Any]:
+        """Parameters to open it with: those above, and what only a test that runs can know."""
+        return self.params
+
     def open(self) -> Handler:
-        params, findings = self.type.parse(self.params)
+        params, findings = self.type.parse(self.given())
         assert not findings, findings
         instances = tuple(
             InstanceType("one", "default", find_template(each), self.types.get(each, {}))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pytest
 
 from mixer.attributes import ValueType
 from mixer.handler import handler_type
 from tests.contract.handler_suite import HandlerSuite
+from tests.unit.mixer.handlers.far_ends import http_peer
 
 
 class TestNoop(HandlerSuite):
@@ -91,6 +93,73 @@ class TestFluentd(HandlerSuite):
         "spec.params.pushIntervalDuration": {"pushIntervalDuration": "0s"},
         "spec.params.instanceBufferSize": {"instanceBufferSize": 0},
     }
+
+
+class TestOpenTelemetry(HandlerSuite):
+    name = "opentelemetry"
+    params: ClassVar = {"endpoint": "grpc://127.0.0.1:1", "metrics": {"one": {"kind": "COUNTER"}}}
+    bad: ClassVar = {
+        "spec.params.endpoint": {"endpoint": "collector:4317"},
+        "spec.params.interval": {"interval": "0s"},
+        "spec.params.batchSize": {"batchSize": 0},
+        "spec.params.metrics.one.kind": {"metrics": {"one": {}}},
+        "spec.params.metrics.one.bounds": {"metrics": {"one": {"kind": "DISTRIBUTION", "bounds": [1, 1]}}},
+    }
+    fields: ClassVar = {"metric": {"value": 1, "dimensions": {}}}
+
+
+class TestZipkin(HandlerSuite):
+    name = "zipkin"
+    params: ClassVar = {"url": "http://127.0.0.1:1/api/v2/spans", "sampleProbability": 0.5}
+    bad: ClassVar = {
+        "spec.params.url": {"url": "zipkin:9411"},
+        "spec.params.sampleProbability": {"sampleProbability": 2},
+    }
+
+
+class TestOpa(HandlerSuite):
+    """Nobody listens: what failClose says is the answer."""
+
+    name = "opa"
+    params: ClassVar = {"serverUrl": "http://127.0.0.1:1", "checkMethod": "data.authz.allow", "failClose": True}
+    bad: ClassVar = {
+        "spec.params.serverUrl": {"serverUrl": "opa"},
+        "spec.params.checkMethod": {"checkMethod": "allow"},
+        "spec.params.policy": {"policy": ["package mixerauthz"]},
+        "spec.params.cachingInterval": {"cachingInterval": "-1s"},
+    }
+
+
+class TestPolicy(HandlerSuite):
+    name = "policy"
+    params: ClassVar = {"policies": [{"name": "readers", "when": 'action.method == "GET"'}]}
+    bad: ClassVar = {
+        "spec.params.policies[0].when": {"policies": [{"name": "a", "when": "nothing"}]},
+        "spec.params.policies[0].name": {"policies": [{"when": "true"}]},
+        "spec.params.policies[1].name": {"policies": [{"name": "a"}, {"name": "a"}]},
+    }
+    fields: ClassVar = {"authorization": {"subject": {"user": "ada"}, "action": {"method": "GET"}}}
+
+
+class TestWebhook(HandlerSuite):
+    name = "webhook"
+    params: ClassVar = {"url": "http://127.0.0.1:1/hook", "batchSize": 10}
+    bad: ClassVar = {
+        "spec.params.url": {"url": "ftp://a"},
+        "spec.params.batchSize": {"batchSize": 0},
+        "spec.params.pushInterval": {"pushInterval": "0s"},
+    }
+    fields: ClassVar = {"listentry": {"value": "a"}}
+
+    def given(self) -> Mapping[str, Any]:
+        return {**self.params, **self._here}
+
+    _here: Mapping[str, Any] = {}
+
+    async def test_it_answers_for_each_of_its_templates_with_what_is_asked_for(self) -> None:
+        async with http_peer() as far:
+            self._here = {"url": far.url}
+            await super().test_it_answers_for_each_of_its_templates_with_what_is_asked_for()
 
 
 class TestPrometheus(HandlerSuite):
