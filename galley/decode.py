@@ -25,7 +25,7 @@ import attrs
 from galley.document import Path
 from galley.duration import parse_duration
 from galley.finding import Finding
-from galley.schema import Between, Deprecated, Derived, NotYet, OneOf, Struct, Wire
+from galley.schema import Between, Deprecated, Derived, NotYet, Numbered, OneOf, Struct, Wire
 
 T = TypeVar("T")
 Decode = Callable[[object, Path, list[Finding]], Any]
@@ -310,9 +310,10 @@ def _enum(members: type[enum.Enum], refused: NotYet) -> Decode:
     by_name = {member.value: member for member in members}
     known = ", ".join(name for name, member in by_name.items() if member not in refused.values)
     zero = next(iter(members))
+    numbered = dict(enumerate(members)) if issubclass(members, Numbered) else {}
 
     def read(data: object, path: Path, findings: list[Finding]) -> enum.Enum:
-        member = by_name.get(data) if isinstance(data, str) else None
+        member = by_name.get(data) if isinstance(data, str) else numbered.get(data) if type(data) is int else None
         if member is None:
             findings.append(_expected(f"one of {known}", data, path))
         elif member in refused.values:

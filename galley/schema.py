@@ -62,6 +62,10 @@ class Derived:
     """A field that no document has: what other kinds are turned into this one with (`galley.gateway_api`)."""
 
 
+class Numbered(enum.Enum):
+    """An enum whose members stand in the order of their protobuf numbers, from 0, and may be written as those."""
+
+
 @attrs.frozen
 class NotYet:
     """What Istio has and this version does not carry out: refused when present, never ignored in silence.

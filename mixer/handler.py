@@ -18,6 +18,7 @@ import attrs
 from galley.decode import decode
 from galley.document import Path
 from galley.finding import Finding, related
+from galley.kinds.mixer import AdapterInfo, Connection
 from mixer.attributes import Value, ValueType
 from mixer.result import CheckResult, QuotaArgs, QuotaResult
 from mixer.template import Template
@@ -161,4 +162,10 @@ def handler_type(name: str) -> HandlerType[Any]:
         raise LookupError(f"unknown adapter {name!r}: known are {known}")
     module, _, attribute = target.partition(":")
     found: HandlerType[Any] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def remote_handler_type(name: str, info: AdapterInfo, connection: Connection) -> HandlerType[Any]:
+    """The type of an adapter object in a process of its own, which listens there; ValueError with what is wrong."""
+    found: HandlerType[Any] = importlib.import_module("mixer.handlers.remote").remote_type(name, info, connection)
     return found

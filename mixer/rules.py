@@ -31,7 +31,7 @@ from galley.kinds.mixer import (
 from galley.schema import Struct
 from mixer.attributes import ValueType, Vocabulary
 from mixer.charges import compile_charges
-from mixer.handler import HandlerType, handler_type
+from mixer.handler import HandlerType, handler_type, remote_handler_type
 from mixer.instance import CompiledInstance, compile_at, compile_instance
 from mixer.ruleset import (
     PHASES,
@@ -48,6 +48,7 @@ from mixer.sampling import SamplingPlan
 from mixer.template import Variety
 from mixer.templates import find_template
 from mixer.vocabulary import ISTIO
+from mixer.wire.adapter_messages import TEMPLATES as REMOTE_TEMPLATES
 
 _PERCENT = {Denominator.HUNDRED: 100, Denominator.TEN_THOUSAND: 1}
 T = TypeVar("T")
@@ -99,6 +100,7 @@ class _Compilation:
         self._root = root_namespace
         self._problems: list[Problem] = []
         self._vocabulary = self._declared()
+        self._adapters = _Directory(((each, each.spec) for each in config.adapters), ("adapter",))
         self._handlers = _Directory(self._all_handlers(), ("handler", *ADAPTERS))
         self._instances = _Directory(self._all_instances(), ("instance", *TEMPLATES))
 
@@ -154,10 +156,22 @@ class _Compilation:
 
     def _handler(self, each: ConfigObject[Handler], spec: Handler) -> _Usable | None:
         if spec.adapter:
-            message = "names an adapter of its own process, which this version does not call"
-            self._tell(each, [Finding(("spec", "adapter"), message, "use compiledAdapter")])
-            return None
+            return self._remote(each, spec)
         return self._adapter(each, spec.compiled_adapter, spec.params, ("spec", "params"), ("spec", "compiledAdapter"))
+
+    def _remote(self, each: ConfigObject[Handler], spec: Handler) -> _Usable | None:
+        """A handler whose adapter is a process of its own."""
+        findings: list[Finding] = []
+        info = self._adapters.find(spec.adapter, each.namespace, ("spec", "adapter"), findings)
+        if info is None or spec.connection is None:
+            self._tell(each, findings)
+            return None
+        try:
+            type_ = remote_handler_type(spec.adapter, info, spec.connection)
+        except ValueError as error:
+            self._tell(each, [Finding(("spec", "adapter"), f"{spec.adapter!r} {error}", "correct the adapter object")])
+            return None
+        return self._parsed(each, type_, spec.params, ("spec", "params"))
 
     def _adapter(
         self, each: ConfigObject[Any], name: str, params: Struct | None, path: Path, named: Path
@@ -167,6 +181,11 @@ class _Compilation:
         except LookupError as error:
             self._tell(each, [Finding(named, f"is an {error.args[0]}", "use a known one, or install its package")])
             return None
+        return self._parsed(each, type_, params, path)
+
+    def _parsed(
+        self, each: ConfigObject[Any], type_: HandlerType[Any], params: Struct | None, path: Path
+    ) -> _Usable | None:
         value, findings = type_.parse(params.plain() if params else {}, path)
         self._tell(each, findings)
         if any(not finding.warning for finding in findings):
@@ -273,8 +292,7 @@ class _Compilation:
         """What is accepted for the parts of Mixer that are not there yet."""
         config = self._config
         for each in (
-            *config.adapters,
-            *config.templates,
+            *(each for each in config.templates if each.name not in REMOTE_TEMPLATES),
             *config.http_api_specs,
             *config.http_api_spec_bindings,
         ):

@@ -57,8 +57,13 @@ def check_attribute_manifest(spec: AttributeManifest) -> Iterator[Finding]:
 def check_handler(spec: Handler) -> Iterator[Finding]:
     if not (spec.compiled_adapter or spec.adapter):
         yield Finding(_SPEC, "names no adapter", "name one of ours in compiledAdapter, or an adapter object in adapter")
+    if spec.adapter and spec.connection is None:
+        yield Finding((*_SPEC, "connection"), "is missing", "say at which address the adapter listens")
     if spec.connection is not None:
         here = (*_SPEC, "connection")
+        auth = spec.connection.authentication
+        if auth is not None and auth.tls is not None and auth.tls.oauth is not None:
+            yield Finding((*here, "authentication", "tls", "oauth"), "is not supported", "use tokenPath")
         if not spec.connection.address:
             yield Finding((*here, "address"), "is missing", "write HOST:PORT")
         yield from check_duration(spec.connection.timeout, (*here, "timeout"), least=_MILLISECOND)

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from galley.finding import Finding
-from galley.schema import Int32
+from galley.schema import Int32, Numbered
 from mixer.handler import HandlerType, Instance, Surroundings
 from mixer.plain import shown_value
 
@@ -32,7 +32,7 @@ class Stream(enum.Enum):
     ROTATED_FILE = "ROTATED_FILE"
 
 
-class Level(enum.Enum):
+class Level(Numbered):
     """Severities, the least first."""
 
     INFO = "INFO"

@@ -32,7 +32,8 @@ class TestListchecker(HandlerSuite):
     name = "listchecker"
     params: ClassVar = {"overrides": ["a", "b"], "cachingInterval": "10s"}
     bad: ClassVar = {
-        "spec.params.providerUrl": {"providerUrl": "http://lists/a"},
+        "spec.params.providerUrl": {"providerUrl": "ftp://lists/a"},
+        "spec.params.ttl": {"ttl": "1s"},
         "spec.params.overrides[1]": {"overrides": ["a", "("], "entryType": "REGEX"},
         "spec.params.overrides[0]": {"overrides": ["300.0.0.1"], "entryType": "IP_ADDRESSES"},
         "spec.params.entryType": {"entryType": "WORDS"},
