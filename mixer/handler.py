@@ -56,8 +56,8 @@ class Surroundings:
     """What a handler is opened with besides its parameters.
 
     `name` is NAME.NAMESPACE, for messages and metrics. `instances` are those that rules give it. `monotonic` and `now`
-    are the clocks, seconds. `services` holds what the composition root lends (a Prometheus registry as `registry`, the
-    Catalog as `catalog`); a handler that lacks one says so when it is opened.
+    are the clocks, seconds. `services` holds what the composition root lends (a Prometheus registry as `registry`, who
+    is who as `directory`); a handler that lacks one says so when it is opened.
     """
 
     name: str
@@ -134,10 +134,13 @@ class HandlerType(Generic[P]):
 
 
 HANDLERS: Mapping[str, str] = {
+    "consulenv": "mixer.handlers.environment:CONSULENV",
     "denier": "mixer.handlers.denier:DENIER",
     "fluentd": "mixer.handlers.fluentd:FLUENTD",
+    "kubernetesenv": "mixer.handlers.environment:KUBERNETESENV",
     "listchecker": "mixer.handlers.listchecker:LISTCHECKER",
     "memquota": "mixer.handlers.memquota:MEMQUOTA",
+    "nomadenv": "mixer.handlers.environment:NOMADENV",
     "noop": "mixer.handlers.noop:NOOP",
     "opa": "mixer.handlers.opa:OPA",
     "opentelemetry": "mixer.handlers.opentelemetry:OPENTELEMETRY",

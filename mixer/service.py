@@ -25,8 +25,8 @@ class MixerService:
     """All methods belong to one event loop; `services` are lent to handlers."""
 
     def __init__(self, services: Mapping[str, Any] | None = None) -> None:
-        self.dispatcher = Dispatcher(services)
         self.directory = Directory()
+        self.dispatcher = Dispatcher({"directory": self.directory, **(services or {})})
         self.reports = Reports(self.dispatcher)
         self.calls: dict[str, int] = {}
         """How many calls came, by path."""

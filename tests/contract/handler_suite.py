@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from prometheus_client import CollectorRegistry
 
 from mixer.attributes import ValueType
+from mixer.enrichment import Directory
 from mixer.handler import Handler, HandlerType, Instance, InstanceType, Surroundings, handler_type
 from mixer.result import CheckResult, QuotaArgs, QuotaResult
 from mixer.template import Variety
@@ -57,7 +58,7 @@ class HandlerSuite:
             InstanceType("one", "default", find_template(each), self.types.get(each, {}))
             for each in sorted(self.type.templates)
         )
-        services = {"registry": CollectorRegistry()}
+        services = {"registry": CollectorRegistry(), "directory": Directory()}
         return self.type.open(params, Surroundings("it.default", instances, time.monotonic, time.time, services))
 
     def test_it_is_found_by_its_name(self) -> None:

@@ -163,6 +163,19 @@ class TestWebhook(HandlerSuite):
             await super().test_it_answers_for_each_of_its_templates_with_what_is_asked_for()
 
 
+class TestKubernetesenv(HandlerSuite):
+    name = "kubernetesenv"
+    fields: ClassVar = {"kubernetes": {"sourceIp": b"\x0a\0\0\1"}}
+
+
+class TestConsulenv(TestKubernetesenv):
+    name = "consulenv"
+
+
+class TestNomadenv(TestKubernetesenv):
+    name = "nomadenv"
+
+
 class TestPrometheus(HandlerSuite):
     name = "prometheus"
     params: ClassVar = {
