@@ -234,7 +234,8 @@ async def serve(
     platforms = assembly.platforms(assembled.specs)
     sources = assembly.sources(chosen.config, chosen.kinds)
     pilot = mixer_options.pilot
-    mixer = MixerService() if mixer_options.mixer else None
+    registry = CollectorRegistry()
+    mixer = MixerService({"registry": registry}) if mixer_options.mixer else None
     part = MixerPart(mixer, for_proxies=pilot)
     plane = ControlPlane(
         platforms,
@@ -246,7 +247,6 @@ async def serve(
         credentials=assembly.secret_sources(chosen),
         plaintext_secrets=chosen.plaintext_secrets,
     )
-    registry = CollectorRegistry()
     leading = leading or Alone()
     ControlPlaneCollector(plane, registry, leading)
     security = Security(secured, registry) if secured else None
