@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
+from mixer.dispatch import Dispatcher
 from mixer.result import QuotaArgs
 from tests.servers.redis import Redis
+from tests.unit.mixer.configuration import handler as configured
+from tests.unit.mixer.configuration import instance as declared
+from tests.unit.mixer.configuration import rule, sound
 from tests.unit.mixer.handlers.opened import instance, opened_now
 
 pytestmark = pytest.mark.integration
@@ -157,6 +161,41 @@ async def test_a_flushed_redis_is_given_its_script_again(redis: Redis) -> None:
         assert await _take(handler) == 1
         redis.command("SCRIPT", "FLUSH")
         assert await _take(handler) == 1
+
+
+async def test_rules_fail_as_they_say_and_redis_is_used_again_within_five_seconds(redis: Redis) -> None:
+    """Through dispatch: circuit, deadline and failure policy of the rule, with another rule's quota beside it."""
+    quota = {"name": "hits", "maxAmount": 1000, "validDuration": "60s"}
+    shared = {"redisServerUrl": redis.url, "quotas": [quota]}
+    local = {"quotas": [{**quota, "name": "others"}]}
+    dispatcher = Dispatcher()
+    dispatcher.install(
+        sound(
+            configured("shared", "redisquota", shared),
+            configured("local", "memquota", local),
+            declared("hits", "quota"),
+            declared("others", "quota"),
+            rule("closed", "", "shared", ("hits",)),
+            rule("beside", "", "local", ("others",)),
+        )
+    )
+    bag = {"destination.namespace": "default"}
+    both = {"hits": QuotaArgs(1), "others": QuotaArgs(1)}
+
+    async def granted() -> tuple[int, int]:
+        found = (await dispatcher.check(bag, both)).quotas
+        return found["hits"].granted, found["others"].granted
+
+    assert await granted() == (1, 1)
+    redis.stop()
+    assert [await granted() for _ in range(10)] == [(0, 1)] * 10
+    redis.start()
+
+    async def used_again() -> bool:
+        return await granted() == (1, 1)
+
+    assert await _until(used_again, 5) < 5
+    await dispatcher.close()
 
 
 def _only_key(redis: Redis) -> str:
