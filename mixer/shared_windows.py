@@ -17,7 +17,6 @@ import attrs
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from mixer.quota import Algorithm, Limit, RollingWindow
 
@@ -99,7 +98,7 @@ class SharedWindows:
         try:
             async with asyncio.timeout(self._timeout):
                 left, free_in, *granted = await self._script(*_request(key, [ask for ask, _ in batch], self._remember))
-        except (RedisError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is for those who wait
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(error)
