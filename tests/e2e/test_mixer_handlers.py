@@ -17,6 +17,7 @@ import pytest
 from tests.e2e.world import DEADLINE, LOOPBACK, Instance, Mesh, Sidecar, eventually
 from tests.servers.http import call
 from tests.servers.ports import free_ports
+from tests.servers.redis import Redis
 from tests.unit.mixer.handlers.far_ends import Collector, Datagrams, Forward, collector, fluentd, statsd
 
 pytestmark = pytest.mark.e2e
@@ -95,6 +96,41 @@ spec:
   actions: [{handler: readers, instances: [access]}]
 ---
 apiVersion: config.istio.io/v1alpha2
+kind: handler
+metadata: {name: shared, namespace: istio-system}
+spec:
+  compiledAdapter: redisquota
+  params:
+    redisServerUrl: REDIS
+    quotas: [{name: visits, maxAmount: 2, validDuration: 300s, whenAway: DENY}]
+---
+apiVersion: config.istio.io/v1alpha2
+kind: instance
+metadata: {name: visits, namespace: istio-system}
+spec: {compiledTemplate: quota, params: {dimensions: {user: 'request.headers["x-user"] | "nobody"'}}}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: {name: handlers-visits, namespace: istio-system}
+spec:
+  actions: [{handler: shared, instances: [visits]}]
+---
+apiVersion: config.istio.io/v1alpha2
+kind: QuotaSpec
+metadata: {name: handlers-visit, namespace: istio-system}
+spec:
+  rules:
+  - match: [{clause: {request.path: {prefix: /visit}}}]
+    quotas: [{quota: visits, charge: 1}]
+---
+apiVersion: config.istio.io/v1alpha2
+kind: QuotaSpecBinding
+metadata: {name: handlers-visit, namespace: istio-system}
+spec:
+  services: [{service: readable.service.consul}]
+  quotaSpecs: [{name: handlers-visit}]
+---
+apiVersion: config.istio.io/v1alpha2
 kind: instance
 metadata: {name: hits, namespace: istio-system}
 spec:
@@ -162,6 +198,7 @@ class World:
     client: Sidecar
     instances: tuple[Instance, Instance]
     http: str
+    redis: Redis
 
     def metrics(self) -> str:
         return call("GET", f"http://{self.http}/metrics").text
@@ -175,9 +212,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     mixer_port, mixer_http = free_ports(2)
     far = FarEnds()
     try:
-        with Mesh(folder) as mesh:
+        with Mesh(folder) as mesh, Redis(folder / "redis") as redis:
             rules = RULES.replace("LIST", str(users)).replace("OTLP", far.collector.endpoint)
             rules = rules.replace("STATSD", str(far.statsd.port)).replace("FLUENTD", str(far.fluentd.port))
+            rules = rules.replace("REDIS", redis.url)
             mesh.write("handlers.yaml", rules)
             mesh.write("telemetry.yaml", TELEMETRY.read_text(encoding="utf-8"))
             mesh.consul.start()
@@ -196,7 +234,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             for each in instances:
                 client.wait_served_by(each.service, each)
             assert not control.debug("problems")["configuration"]
-            yield World(far, users, client, instances, f"{LOOPBACK}:{mixer_http}")
+            yield World(far, users, client, instances, f"{LOOPBACK}:{mixer_http}", redis)
     finally:
         far.close()
 
@@ -214,6 +252,18 @@ def test_policies_decide(world: World) -> None:
     assert world.client.get("readable", "/books").status == 200
     refused = world.client.get("readable", "/secret")
     assert (refused.status, refused.text) == (403, "readers.istio-system:not for you")
+
+
+def test_a_quota_in_redis_is_spent_and_redis_may_go_and_come_back(world: World) -> None:
+    def status(user: str) -> int:
+        return world.client.get("readable", "/visit", headers={"x-user": user}).status
+
+    assert [status("ada") for _ in range(3)] == [200, 200, 429]
+    assert status("eve") == 200
+    world.redis.stop()
+    assert [status("eve"), status("bob")] == [429, 429]
+    world.redis.start()
+    eventually(lambda: status("bob") == 200, "Redis used again", seconds=5)
 
 
 def test_far_ends_are_told_of_what_has_passed(world: World) -> None:
