@@ -13,8 +13,6 @@ from adapters.options import Given, OptionError, apart, declared, decode
 from adapters.platform import PLATFORMS, PlatformOptions, options_class
 from adapters.platforms_file import Entry
 from adapters.settings import Arrangement, Network, PlatformSettings
-from citadel.credentials import SecretSource
-from citadel.credentials.files import FilesSource as SecretFiles
 from galley.document import Source
 from galley.ingest.files import FilesSource
 from galley.ingest.kubernetes import KubernetesSource
@@ -196,16 +194,3 @@ def _source(spec: str, kinds: Mapping[str, Mapping[str, Any]]) -> Source:
         return KubernetesSource(Access(said.get("kubeconfig", ""), said.get("context", "")), namespaces)
     except ValueError as error:
         raise SetupError(f"--config {spec}: {error}") from error
-
-
-def secret_sources(options: Options) -> Mapping[str, SecretSource]:
-    """Sources of secrets by what the operator called them."""
-    return {spec: _secret_source(spec) for spec in options.credentials}
-
-
-def _secret_source(spec: str) -> SecretSource:
-    scheme, colon, _ = spec.partition(":")
-    if not colon or "/" in scheme:
-        return SecretFiles(spec)
-    why = ": whoever reads the KV or its backups would have the private keys" if scheme == "consul" else ""
-    raise SetupError(f"--credentials {spec}: source {scheme!r} is not known{why}: give a directory")

@@ -21,7 +21,7 @@ from citadel.attest import ATTESTORS
 from citadel.authority import AuthorityError
 from citadel.identity import IdentityError
 from mesh_adapter import assembly, logs, platforms_reload
-from mesh_adapter.authorities import AuthorityOptions, authority_options
+from mesh_adapter.authorities import AuthorityOptions, VaultOptions, authority_options
 from mesh_adapter.commands import options, platform_options
 from mesh_adapter.control_plane import ControlPlane
 from mesh_adapter.http import application
@@ -31,6 +31,7 @@ from mesh_adapter.mixer_options import MixerOptions, mixer_options
 from mesh_adapter.mixer_part import MixerPart
 from mesh_adapter.root_rotation import rotator
 from mesh_adapter.root_schedule import RootSchedule
+from mesh_adapter.secret_sources import secret_sources
 from mesh_adapter.security import Security, SecurityOptions
 from mixer.service import MixerService
 from pilot.xds.server import Listen, XdsServer
@@ -87,7 +88,8 @@ class Addresses:
     "--credentials",
     multiple=True,
     metavar="SOURCE",
-    help="Where secrets named by credentialName are: a directory with NAMESPACE/NAME/tls.crt and so on. Repeatable.",
+    help="Where secrets named by credentialName are: a directory with NAMESPACE/NAME/tls.crt and so on, "
+    "vault:MOUNT/PREFIX, or kubernetes:[NAMESPACE,…]. Repeatable.",
 )
 @click.option(
     "--xds-plaintext-secrets",
@@ -209,7 +211,7 @@ def start(
         leading = leadership(leader_election, chosen.kinds)
         roots = _schedule(ca, ca_root_rotate_every, leading)
         addresses = Addresses(xds_addr, http_addr)
-        uvloop.run(serve(chosen, addresses, debounce, security if ca.name else None, mixer, leading, roots))
+        uvloop.run(serve(chosen, addresses, debounce, security if ca.name else None, mixer, leading, roots, ca.vault))
     except (assembly.SetupError, IdentityError) as error:
         raise click.UsageError(str(error)) from error
     except (AuthorityError, OSError) as error:
@@ -224,6 +226,7 @@ async def serve(
     mixer_options: MixerOptions = MixerOptions(),  # noqa: B008 - frozen
     leading: Leadership | None = None,
     roots: RootSchedule | None = None,
+    vault: VaultOptions | None = None,
 ) -> None:
     """Runs until SIGTERM or SIGINT. SetupError for options that can't be carried out, OSError for addresses,
     AuthorityError for a certificate authority that can't sign."""
@@ -244,7 +247,7 @@ async def serve(
         clock=_now,
         debounce=debounce,
         mixer=part,
-        credentials=assembly.secret_sources(chosen),
+        credentials=secret_sources(chosen, vault or VaultOptions(), _now),
         plaintext_secrets=chosen.plaintext_secrets,
     )
     leading = leading or Alone()
