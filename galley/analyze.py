@@ -27,6 +27,7 @@ from galley.kinds.virtual_service import (
 )
 from galley.route_findings import Spoken, route_findings
 from galley.service_findings import entry_hosts, service_findings
+from galley.telemetry_findings import telemetry_findings
 
 NOT_FOUND = "IST0101"  # ReferencedResourceNotFound
 CONFLICTING_HOSTS = "IST0109"  # ConflictingMeshGatewayVirtualServiceHosts
@@ -55,6 +56,7 @@ def analyze(
     problems += service_findings(config, hosts, known.has)
     problems += gateway_findings(config)
     problems += route_findings(config, ports, known.full_name)
+    problems += telemetry_findings(config, known.has)
     return (*problems, *_conflicts(config.virtual_services, known))
 
 

@@ -22,6 +22,7 @@ from galley.kinds.gateway_api.grpc_route import GRPCRoute
 from galley.kinds.gateway_api.http_route import HTTPRoute
 from galley.kinds.gateway_api.reference_grant import ReferenceGrant
 from galley.kinds.gateway_api.tls_route import TLSRoute
+from galley.kinds.mesh_config import MeshConfig
 from galley.kinds.mixer import (
     ADAPTERS,
     TEMPLATES,
@@ -36,6 +37,7 @@ from galley.kinds.mixer_client import HTTPAPISpec, HTTPAPISpecBinding, QuotaSpec
 from galley.kinds.proxy_config import ProxyConfig
 from galley.kinds.service_entry import ServiceEntry
 from galley.kinds.sidecar import Sidecar
+from galley.kinds.telemetry import Telemetry
 from galley.kinds.virtual_service import VirtualService
 from galley.kinds.workload_entry import WorkloadEntry
 from galley.kinds.workload_group import WorkloadGroup
@@ -121,6 +123,8 @@ class Config:
     sidecars: tuple[ConfigObject[Sidecar], ...] = ()
     proxy_configs: tuple[ConfigObject[ProxyConfig], ...] = ()
     gateways: tuple[ConfigObject[Gateway], ...] = ()
+    mesh_configs: tuple[ConfigObject[MeshConfig], ...] = ()
+    telemetries: tuple[ConfigObject[Telemetry], ...] = ()
     rules: tuple[ConfigObject[Rule], ...] = ()
     handlers: tuple[ConfigObject[Handler], ...] = ()
     instances: tuple[ConfigObject[Instance], ...] = ()
@@ -164,6 +168,8 @@ _FIELDS = {
     "Sidecar": "sidecars",
     "ProxyConfig": "proxy_configs",
     "Gateway": "gateways",
+    "MeshConfig": "mesh_configs",
+    "Telemetry": "telemetries",
     "rule": "rules",
     "handler": "handlers",
     "instance": "instances",

@@ -21,6 +21,7 @@ from galley.checks.gateway_api.grpc_route import check_grpc_route
 from galley.checks.gateway_api.http_route import check_http_route
 from galley.checks.gateway_api.reference_grant import check_reference_grant
 from galley.checks.gateway_api.tls_route import check_tls_route
+from galley.checks.mesh_config import check_mesh_config
 from galley.checks.mixer import (
     check_attribute_manifest,
     check_handler,
@@ -34,6 +35,7 @@ from galley.checks.mixer import (
 from galley.checks.proxy_config import check_proxy_config
 from galley.checks.service_entry import check_service_entry
 from galley.checks.sidecar import check_sidecar
+from galley.checks.telemetry import check_telemetry
 from galley.checks.virtual_service import check_virtual_service
 from galley.checks.workload_entry import check_workload_entry, check_workload_group
 from galley.finding import Finding
@@ -47,6 +49,7 @@ from galley.kinds.gateway_api.grpc_route import GRPCRoute
 from galley.kinds.gateway_api.http_route import HTTPRoute
 from galley.kinds.gateway_api.reference_grant import ReferenceGrant
 from galley.kinds.gateway_api.tls_route import TLSRoute
+from galley.kinds.mesh_config import MeshConfig
 from galley.kinds.mixer import (
     ADAPTERS,
     TEMPLATES,
@@ -61,6 +64,7 @@ from galley.kinds.mixer_client import HTTPAPISpec, HTTPAPISpecBinding, QuotaSpec
 from galley.kinds.proxy_config import ProxyConfig
 from galley.kinds.service_entry import ServiceEntry
 from galley.kinds.sidecar import Sidecar
+from galley.kinds.telemetry import Telemetry
 from galley.kinds.virtual_service import VirtualService
 from galley.kinds.workload_entry import WorkloadEntry
 from galley.kinds.workload_group import WorkloadGroup
@@ -70,6 +74,8 @@ T = TypeVar("T")
 
 NETWORKING = "networking.istio.io"
 MIXER = "config.istio.io"
+MESH = "mesh.istio.io"
+TELEMETRY = "telemetry.istio.io"
 
 
 Checks = Mapping[str, Callable[[Any], Iterable[Finding]]]
@@ -120,6 +126,11 @@ _TRAFFIC: tuple[Kind[Any], ...] = (
     Kind("WorkloadGroup", NETWORKING, _TRAFFIC_VERSIONS, WorkloadGroup, check_workload_group),
 )
 
+_MESH: tuple[Kind[Any], ...] = (
+    Kind("MeshConfig", MESH, ("v1alpha1",), MeshConfig, check_mesh_config, may_be_empty=True, cluster_wide=True),
+    Kind("Telemetry", TELEMETRY, ("v1alpha1", "v1"), Telemetry, check_telemetry, may_be_empty=True),
+)
+
 _GATEWAY_API: tuple[Kind[Any], ...] = (
     Kind("GatewayClass", GATEWAY_API, ("v1beta1", "v1"), GatewayClass, check_gateway_class, cluster_wide=True),
     Kind("Gateway", GATEWAY_API, ("v1beta1", "v1"), GatewayOfApi, check_gateway_of_api),
@@ -150,6 +161,7 @@ _MIXER: tuple[Kind[Any], ...] = (
 
 KINDS: tuple[Kind[Any], ...] = (
     *_TRAFFIC,
+    *_MESH,
     *_GATEWAY_API,
     *_MIXER,
     *(Kind(name, MIXER, _MIXER_VERSIONS, Struct, _nothing, may_be_empty=True) for name in (*ADAPTERS, *TEMPLATES)),

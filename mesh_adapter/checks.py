@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from galley.kind import Checks
+from mesh_adapter.log_conditions import check_conditions
 from pilot.envoy.patches.values import check_values
 
-CHECKS: Checks = {"EnvoyFilter": check_values}
+CHECKS: Checks = {"EnvoyFilter": check_values, "Telemetry": check_conditions}

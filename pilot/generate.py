@@ -112,9 +112,10 @@ class _Inbound:
     namespace: str
     inbound: tuple[Inbound, ...]
     patches: Patches = NO_PATCHES
+    telemetry: tuple[str, ...] = ()
 
     def plan(self, index: Index) -> ir.Plan:
-        return plan_inbound(index, self.namespace, self.inbound)
+        return plan_inbound(index, self.namespace, self.inbound, self.telemetry)
 
 
 @attrs.frozen(cache_hash=True)
@@ -146,7 +147,12 @@ def _parts_of(view: ProxyView) -> tuple[_Part, ...]:
     return (
         _Outbound(outbound, patches_for(view.patches, PatchContext.SIDECAR_OUTBOUND, (CDS, LDS))),
         _Upstreams(outbound, view.upstreams, patches_for(view.patches, PatchContext.SIDECAR_OUTBOUND)),
-        _Inbound(outbound.namespace, view.inbound, patches_for(view.patches, PatchContext.SIDECAR_INBOUND, (CDS, LDS))),
+        _Inbound(
+            outbound.namespace,
+            view.inbound,
+            patches_for(view.patches, PatchContext.SIDECAR_INBOUND, (CDS, LDS)),
+            outbound.telemetry,
+        ),
         _Mixer(),
     )
 

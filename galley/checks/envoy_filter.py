@@ -90,10 +90,11 @@ def _selection(spec: EnvoyFilter, path: Path) -> Iterator[Finding]:
     if spec.workload_selector is not None:
         yield from check_selector(spec.workload_selector.labels, (*path, "workloadSelector"))
     for index, reference in enumerate(spec.target_refs):
-        yield from _target(reference, (*path, "targetRefs", index))
+        yield from check_target(reference, (*path, "targetRefs", index))
 
 
-def _target(reference: TargetReference, path: Path) -> Iterator[Finding]:
+def check_target(reference: TargetReference, path: Path) -> Iterator[Finding]:
+    """A reference to a Gateway, whose routers are meant."""
     if reference.group not in GATEWAY_GROUPS or reference.kind != "Gateway":
         named = f"{reference.group or 'core'}/{reference.kind or '?'}"
         mend = f"name a Gateway of group {' or '.join(GATEWAY_GROUPS)}, or use workloadSelector"

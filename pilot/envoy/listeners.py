@@ -13,10 +13,12 @@ from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tc
 
 from pilot import ir
 from pilot.envoy import codec
+from pilot.envoy.access_logs import access_log
 from pilot.envoy.filters import http_filters
 from pilot.envoy.mixer import http_log, tcp_check, tcp_log
 from pilot.envoy.routes import route_configuration
 from pilot.envoy.sources import ADS, origin_metadata
+from pilot.envoy.tracing import request_id, tracing
 from pilot.envoy.transport import server_transport_socket
 
 _Listener = codec.message(library.Listener)
@@ -106,6 +108,8 @@ def _manager(value: ir.HttpConnectionManager) -> Any:
         normalize_path={"value": True},
         stream_idle_timeout=timedelta(0),
         server_name=value.server_name,
+        access_log=[access_log(each) for each in value.access_logs],
+        **({"tracing": tracing(value.tracing), **request_id(value.tracing)} if value.tracing else {}),
     )
     if value.mixer and value.mixer.report:
         found.access_log.append(http_log(value.mixer))
@@ -121,7 +125,7 @@ _ADS = _Manager(rds={"config_source": ADS}).rds.config_source
 
 
 def _tcp_proxy(value: ir.TcpProxy) -> Any:
-    found = _TcpProxy(stat_prefix=value.stat_prefix)
+    found = _TcpProxy(stat_prefix=value.stat_prefix, access_log=[access_log(each) for each in value.access_logs])
     if len(value.clusters) == 1:
         found.cluster = value.clusters[0].cluster
     else:

@@ -48,9 +48,11 @@ from pilot.ir.routes import (
     VirtualHost,
     WeightedCluster,
 )
+from pilot.ir.telemetry import AccessLog, LogKind, SpanTag, TagKind, Tracer, Tracing
 from pilot.ir.tls import AltName, AltNameKind, Secret, SecretRef, SecretSource, ServerTls, Tls
 
 __all__ = [
+    "AccessLog",
     "Action",
     "AltName",
     "AltNameKind",
@@ -75,6 +77,7 @@ __all__ = [
     "LoadAssignment",
     "LoadBalancer",
     "LocalityEndpoints",
+    "LogKind",
     "MatchKind",
     "Mirror",
     "Mixer",
@@ -92,10 +95,14 @@ __all__ = [
     "SecretSource",
     "ServerTls",
     "SlowStart",
+    "SpanTag",
     "StringMatch",
+    "TagKind",
     "TcpKeepalive",
     "TcpProxy",
     "Tls",
+    "Tracer",
+    "Tracing",
     "Tunnel",
     "UpstreamHttp",
     "VirtualHost",

@@ -9,6 +9,7 @@ import attrs
 
 from pilot.ir.mixer import Mixer
 from pilot.ir.routes import RouteConfiguration, WeightedCluster
+from pilot.ir.telemetry import AccessLog, Tracing
 from pilot.ir.tls import ServerTls
 
 
@@ -30,6 +31,8 @@ class HttpConnectionManager:
     routes_may_cors: bool = False
     """Whether filters stand ready for what routes say of faults and origins."""
     mixer: Mixer | None = None
+    access_logs: tuple[AccessLog, ...] = ()
+    tracing: Tracing | None = None
 
 
 @attrs.frozen(cache_hash=True)
@@ -41,6 +44,7 @@ class TcpProxy:
     hash_source_ip: bool = False
     tunnel: Tunnel | None = None
     mixer: Mixer | None = None
+    access_logs: tuple[AccessLog, ...] = ()
 
 
 @attrs.frozen(cache_hash=True)

@@ -92,6 +92,8 @@ class OutboundView:
     """Whether it is a router's."""
     secrets: bool = False
     """Whether the proxy proved that it is of its namespace, whose secrets it may then be told."""
+    telemetry: tuple[str, ...] = ()
+    """The Telemetry objects for it, as NAMESPACE/NAME, wider ones first; known once the view is reduced."""
 
 
 @attrs.frozen(cache_hash=True)

@@ -44,12 +44,12 @@ def picked(index: Index, view: ProxyView) -> tuple[Patch, ...]:
 def _selects(each: ConfigObject[EnvoyFilter], view: ProxyView) -> bool:
     spec = each.spec
     if spec.target_refs:
-        return any(_is_for(reference, each.namespace, view.gateways) for reference in spec.target_refs)
+        return any(is_for(reference, each.namespace, view.gateways) for reference in spec.target_refs)
     labels = spec.workload_selector.labels if spec.workload_selector else spec.workload_labels
     return has_labels(view.outbound.labels, labels)
 
 
-def _is_for(reference: TargetReference, namespace: str, gateways: Iterable[str]) -> bool:
+def is_for(reference: TargetReference, namespace: str, gateways: Iterable[str]) -> bool:
     """Whether one of the Gateways is meant; those of the Gateway API are there listener by listener."""
     named = f"{namespace}/{reference.name}"
     if reference.group == NETWORKING:

@@ -29,6 +29,7 @@ from pilot.plan.patches import picked
 from pilot.plan.reach import reachable, reachable_service, services
 from pilot.plan.resolution import resolved
 from pilot.plan.sidecar_scope import scoped
+from pilot.plan.telemetry import CLIENT, SERVER, observed, telemetry_for
 from pilot.plan.virtual_hosts import outbound_routes, service_routes
 
 
@@ -38,7 +39,7 @@ def reduce_view(index: Index, view: ProxyView) -> ProxyView:
     place = view.outbound.locality if index.asks_for_locality else NOWHERE
     view = attrs.evolve(view, gateways=selected(index, view.outbound)) if view.router else scoped(index, view)
     patches = picked(index, view)
-    outbound = attrs.evolve(view.outbound, labels=kept, locality=place)
+    outbound = attrs.evolve(view.outbound, labels=kept, locality=place, telemetry=telemetry_for(index, view))
     return attrs.evolve(view, outbound=outbound, version="", metadata=(), patches=patches)
 
 
@@ -50,13 +51,14 @@ def plan_outbound(index: Index, view: OutboundView) -> ir.Plan:
     default = outbound_listener(view, services(index, view, view.scope.hosts))
     return attrs.evolve(
         called,
-        listeners=with_mixer((default, *egress.listeners), of_outbound(index, view)),
+        listeners=observed(index, view, with_mixer((default, *egress.listeners), of_outbound(index, view)), CLIENT),
         routes=(outbound_routes(client), *egress.routes),
     )
 
 
 def plan_services(index: Index, view: OutboundView) -> ir.Plan:
-    """Clusters and endpoints of every service that the proxy may call."""
+    """Clusters and endpoints of every service that the proxy may call; what it tells of its calls changes nothing."""
+    view = attrs.evolve(view, telemetry=())
     found = reachable(index, view)
 
     def make() -> tuple[tuple[Service, ...], ir.Plan]:
@@ -99,7 +101,7 @@ def plan_gateways(index: Index, view: OutboundView, gateways: tuple[str, ...]) -
     ports = gateway_ports(index, view, gateways)
     listeners = (found for port in ports if (found := gateway_listener(port)))
     return ir.Plan(
-        listeners=with_mixer(listeners, of_gateway(index, view)),
+        listeners=observed(index, view, with_mixer(listeners, of_gateway(index, view)), CLIENT),
         routes=tuple(found for port in ports for found in gateway_routes(port)),
         secrets=server_secrets(index, view, _ended(server for port in ports for server in port.servers)),
     )
@@ -131,10 +133,12 @@ def plan_upstreams(index: Index, view: OutboundView, upstreams: tuple[Upstream, 
         if service and port and (port.protocol.is_http or port.protocol is Protocol.UNSPECIFIED):
             found = service_routes(client, service, port)
             routes[found.name] = found
-    return ir.Plan(listeners=tuple(listeners), routes=tuple(routes.values()))
+    return ir.Plan(listeners=observed(index, view, listeners, CLIENT), routes=tuple(routes.values()))
 
 
-def plan_inbound(index: Index, namespace: str, inbound: tuple[Inbound, ...]) -> ir.Plan:
+def plan_inbound(
+    index: Index, namespace: str, inbound: tuple[Inbound, ...], telemetry: tuple[str, ...] = ()
+) -> ir.Plan:
     """A listener and a cluster for each local port; the protocol is the one said, else the service's."""
     clusters = {}
     listeners: list[ir.Listener] = []
@@ -143,7 +147,8 @@ def plan_inbound(index: Index, namespace: str, inbound: tuple[Inbound, ...]) -> 
         cluster = inbound_cluster(each, protocol)
         clusters[cluster.name] = cluster
         listeners += with_mixer((inbound_listener(each, protocol),), of_inbound(index, namespace, each))
-    return ir.Plan(clusters=tuple(clusters.values()), listeners=tuple(listeners))
+    view = OutboundView(namespace, telemetry=telemetry)
+    return ir.Plan(clusters=tuple(clusters.values()), listeners=observed(index, view, listeners, SERVER))
 
 
 def inbound_hosts(index: Index, namespace: str, inbound: tuple[Inbound, ...]) -> tuple[tuple[str, str], ...]:

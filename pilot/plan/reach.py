@@ -15,13 +15,15 @@ from pilot.model.proxy import OutboundView
 from pilot.model.scope import HostPattern
 from pilot.model.service import Service
 from pilot.plan.index import Index, nearest
+from pilot.plan.observers import provider_services
 
 Patterns = tuple[HostPattern, ...] | None
 """What a listener's hosts say; None is everything."""
 
 
 def reachable(index: Index, view: OutboundView) -> tuple[Service, ...]:
-    """Services that the proxy has clusters for, ordered by host: those in scope, and where their routes lead."""
+    """Services that the proxy has clusters for, ordered by host: those in scope, where their routes lead, and whoever
+    may be told of its traffic."""
     patterns = view.scope.patterns
     if patterns is None:
         return index.hosts.visible(view.namespace)
@@ -32,6 +34,8 @@ def reachable(index: Index, view: OutboundView) -> tuple[Service, ...]:
         service = index.hosts.find(host, namespace)
         if service and service.is_visible_to(view.namespace):
             found.setdefault(service.host, service)
+    for service in provider_services(index, view.namespace):
+        found.setdefault(service.host, service)
     return tuple(found[host] for host in sorted(found))
 
 

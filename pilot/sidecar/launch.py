@@ -22,6 +22,7 @@ import attrs
 from pilot.sidecar.address import free_port, is_taken
 from pilot.sidecar.admin import Admin, AdminError
 from pilot.sidecar.bootstrap import bootstrap
+from pilot.sidecar.self_description import self_description
 from pilot.sidecar.settings import LOOPBACK, SidecarSettings
 from pilot.sidecar.supervision import Action, Limits, Phase, Step, Supervision
 
@@ -149,7 +150,11 @@ class _Launcher:
         command = self._command(self._write(settings))
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with(os.getpid())
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=_die_with(os.getpid()),
+                env={**self_description(settings), **os.environ},
             )
         except OSError as error:
             self._events.put_nowait(partial(self._supervision.ended, how=f"could not be started ({error})"))

@@ -136,7 +136,7 @@ def _parts(index: Index, view: ProxyView) -> tuple[ir.Plan, ...]:
     return (
         plan_outbound(index, view.outbound),
         plan_upstreams(index, view.outbound, view.upstreams),
-        plan_inbound(index, view.outbound.namespace, view.inbound),
+        plan_inbound(index, view.outbound.namespace, view.inbound, view.outbound.telemetry),
     )
 
 

@@ -68,6 +68,11 @@ def _with_files(value: Any, files: Mapping[str, str]) -> Any:
 
 
 def _named(case: str, resource: dict[str, Any]) -> dict[str, Any]:
+    for chain in resource.get("filter_chains", ()):
+        tracing = chain["filters"][0]["typed_config"].get("tracing", {})
+        collector = tracing.get("provider", {}).get("typed_config", {})
+        if "collector_cluster" in collector:  # of all that names a cluster, the one that Envoy looks up at once
+            collector["collector_cluster"] = f"{case}/{collector['collector_cluster']}"
     return {**resource, "name": f"{case}/{resource['name']}"}
 
 
