@@ -1,8 +1,8 @@
 """What proxies need of Mixer: which traffic the rules in force ask for first, and which they want told. Pure.
 
-Called by `mesh_adapter` for `pilot.plan`, for each listener. In this version no rule is carried out by Envoy itself:
-every rule that may concern the listener's traffic goes remote. A rule is left out only where what is known of the
-listener beforehand says that its condition can't hold.
+Called by `mesh_adapter` for `pilot.plan`, for each listener. Where Envoy can carry out every rule that would be asked
+(`mixer.placement`), HTTP is not asked about: one that can't be keeps all of them remote, since they make one verdict. A
+rule is left out where what is known of the listener beforehand says that its condition can't hold.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 
 from mixer.attributes import Reference
 from mixer.matching import awaited
+from mixer.placement import RemoteError, denials
 from mixer.ruleset import CompiledRule, FailurePolicy, Phase, RuleSet
-from pilot.model.mixer import MixerNeeds
+from pilot.model.mixer import Denial, MixerNeeds
 
 SLACK = 0.1
 """Seconds that a proxy waits beyond what the rules allow their handlers: the way there and back."""
@@ -39,7 +40,16 @@ def remote_needs(rules: RuleSet, known: Mapping[str, str]) -> MixerNeeds:
         report=bool(told),
         request_headers=_headers(references, "request.headers"),
         response_headers=_headers(references, "response.headers"),
+        denials=_denials(rules, asked, known),
     )
+
+
+def _denials(rules: RuleSet, asked: Iterable[CompiledRule], known: Mapping[str, str]) -> tuple[Denial, ...] | None:
+    """What Envoy does in place of asking, in the order of the rules; None where it has to ask all the same."""
+    try:
+        return tuple(each for rule in asked for each in denials(rules, rule, known)) or None
+    except RemoteError:
+        return None
 
 
 def _asks(rule: CompiledRule, charged: bool) -> bool:

@@ -7,12 +7,18 @@ from typing import Any, NoReturn
 
 import click
 
+from galley.load import load_files
+from mesh_adapter.checks import CHECKS
+from mesh_adapter.commands import options
 from mesh_adapter.commands.mixer_attributes import read_file, read_vocabulary
 from mesh_adapter.commands.mixer_calls import check, quota, report
+from mesh_adapter.table import table
 from mixer.attributes import Reference, TrackedBag
 from mixer.expression import EvaluationError, ExpressionError, Language, Position, compile_expression
 from mixer.expression.locate import locate
+from mixer.placement import placements
 from mixer.plain import shown_value
+from mixer.rules import compile_rules
 
 
 @click.group()
@@ -51,6 +57,28 @@ def evaluate(expression: str, attributes: str | None, manifests: tuple[str, ...]
     except EvaluationError as error:
         _fail(str(error), locate(expression, error), "", bag)
     click.echo(json.dumps({"type": program.type.value, "value": shown_value(value), **_referenced(bag)}))
+
+
+@mixer.command("rules")
+@click.argument("paths", nargs=-1, required=True, type=click.Path())
+@options.output("table", "json")
+@click.pass_context
+def list_rules(ctx: click.Context, paths: tuple[str, ...], output: str) -> None:
+    """Say of each rule in files and directories where it runs, in Envoy or by a call to Mixer, and why.
+
+    Of ports that carry HTTP; a rule of Envoy's is asked about all the same where another that concerns the port can
+    only be Mixer's. Exit status 1 if a document or a rule is refused.
+    """
+    config, problems = load_files(paths, CHECKS)
+    rules = compile_rules(config)
+    found = [(str(each.rule), each.where, each.why) for each in placements(rules)]
+    if output == "json":
+        click.echo(json.dumps([dict(zip(("rule", "where", "why"), row, strict=True)) for row in found], indent=2))
+    else:
+        click.echo(table(("RULE", "RUNS IN", "WHY"), found))
+    for problem in (*problems, *rules.problems):
+        click.echo(str(problem), err=True)
+    ctx.exit(1 if any(not each.warning for each in (*problems, *rules.problems)) else 0)
 
 
 def _referenced(bag: TrackedBag) -> dict[str, Any]:

@@ -54,14 +54,19 @@ class DenierHandler:
         return None
 
 
-def _open(params: Params, surroundings: Surroundings) -> DenierHandler:
+def answer(params: Params) -> CheckResult:
+    """What all are told."""
     direct = None
     for detail in params.status.details:
         plain = detail.plain()
         headers = tuple(sorted((name, str(value)) for name, value in plain.get("headers", {}).items()))
         direct = DirectResponse(http_code(plain.get("code")), str(plain.get("body", "")), headers)
     status = Status(Code(params.status.code), params.status.message)
-    return DenierHandler(CheckResult(status, params.valid_duration, params.valid_use_count, direct))
+    return CheckResult(status, params.valid_duration, params.valid_use_count, direct)
+
+
+def _open(params: Params, surroundings: Surroundings) -> DenierHandler:
+    return DenierHandler(answer(params))
 
 
 def http_code(code: object) -> int:

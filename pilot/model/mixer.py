@@ -6,10 +6,39 @@ The answers come from `mixer.compile`, by the composition root; planning sees th
 from __future__ import annotations
 
 import datetime
+import enum
 from collections.abc import Mapping
 from typing import Protocol
 
 import attrs
+
+
+class ProbeKind(enum.Enum):
+    """How a value is tested; one that is absent passes none of them."""
+
+    EXACT = "exact"
+    PREFIX = "prefix"
+    NOT = "not"
+    """Present, and another."""
+
+
+@attrs.frozen(cache_hash=True)
+class Probe:
+    """A test of a header (pseudo-headers among them), or of the path without its query where `header` is empty."""
+
+    header: str
+    kind: ProbeKind
+    value: str
+
+
+@attrs.frozen(cache_hash=True)
+class Denial:
+    """A request that passes all of the tests is refused; `origin` is the rule."""
+
+    status: int
+    body: str
+    tests: tuple[Probe, ...]
+    origin: str
 
 
 @attrs.frozen(cache_hash=True)
@@ -18,7 +47,7 @@ class MixerNeeds:
 
     `check`: every request or connection is asked for first; `fail_open` says what it comes to where no answer comes
     within `deadline`. `report`: what has passed is told, with these headers. `changes_requests`: a check may change
-    headers, by which routes may be chosen.
+    headers, by which routes may be chosen. Where `denials` are given, HTTP needs no check: these are all it comes to.
     """
 
     check: bool = False
@@ -28,6 +57,7 @@ class MixerNeeds:
     report: bool = False
     request_headers: tuple[str, ...] = ()
     response_headers: tuple[str, ...] = ()
+    denials: tuple[Denial, ...] | None = None
 
     def __bool__(self) -> bool:
         return self.check or self.report

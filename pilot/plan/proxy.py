@@ -24,7 +24,7 @@ from pilot.plan.gateway_routes import gateway_routes
 from pilot.plan.gateways import Family, GatewayServer, gateway_ports, selected
 from pilot.plan.index import Index
 from pilot.plan.listeners import inbound_listener, outbound_listener, upstream_listener
-from pilot.plan.mixer import mixer_clusters, of_gateway, of_inbound, of_outbound, with_mixer
+from pilot.plan.mixer import mixer_clusters, of_gateway, of_outbound, with_denials, with_mixer
 from pilot.plan.patches import picked
 from pilot.plan.reach import reachable, reachable_service, services
 from pilot.plan.resolution import resolved
@@ -146,7 +146,7 @@ def plan_inbound(
         protocol = _protocol(index, namespace, each)
         cluster = inbound_cluster(each, protocol)
         clusters[cluster.name] = cluster
-        listeners += with_mixer((inbound_listener(each, protocol),), of_inbound(index, namespace, each))
+        listeners.append(with_denials(index, namespace, each, inbound_listener(each, protocol)))
     view = OutboundView(namespace, telemetry=telemetry)
     return ir.Plan(clusters=tuple(clusters.values()), listeners=observed(index, view, listeners, SERVER))
 
