@@ -14,6 +14,7 @@ BENCHMARKS = (
     "plan_scale",
     "gateway_api",
     "citadel_sign",
+    "citadel_restart",
     "mixer_dispatch",
     "mixer_quota",
     "mixer_check",

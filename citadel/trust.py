@@ -6,6 +6,7 @@ domains stay apart here and everywhere after.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 
 from cryptography import x509
@@ -22,14 +23,16 @@ REFRESH_HINT = 60
 
 
 class Trust:
-    """Belongs to one event loop. `foreign` bundles come from `federate`, by trust domain."""
+    """Belongs to one event loop. Bundles of foreign domains come by `federate`. `sequence` grows with each change, and
+    over restarts, as it follows the clock."""
 
-    def __init__(self, issuing: Issuing, key: JwtKey) -> None:
+    def __init__(self, issuing: Issuing, key: JwtKey, clock: Callable[[], float] = time.time) -> None:
         self._issuing = issuing
         self._key = key
         self._foreign: dict[str, Bundle] = {}
         self._listeners: set[Callable[[], None]] = set()
-        self.sequence = 0
+        self._clock = clock
+        self.sequence = int(clock())
         issuing.on_roots(self.changed)
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -39,7 +42,7 @@ class Trust:
 
     def changed(self) -> None:
         """Something of it is new: everybody who listens is told."""
-        self.sequence += 1
+        self.sequence = max(self.sequence + 1, int(self._clock()))
         for listener in tuple(self._listeners):
             listener()
 

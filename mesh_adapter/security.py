@@ -16,17 +16,21 @@ from typing import Any
 import attrs
 import click
 import grpc
+from cryptography import x509
 from prometheus_client import CollectorRegistry
 
-from citadel import identity, profile
+from citadel import federation, identity, profile
 from citadel.attest import Attestor, AttestorAwayError, attestor_class
+from citadel.bundle_endpoint import BundleEndpoint, WebCertificate
 from citadel.bundle_service import bundle_service
 from citadel.callers import Caller, CallerError, Callers, Peer
 from citadel.csr_service import csr_service
+from citadel.federation import Federated, Federation, FederationError
 from citadel.identity import TrustDomains
 from citadel.issuing import DEFAULT_TTL, MAX_TTL, Issuing, Ttls
 from citadel.jwt_key import JwtKey, JwtKeyError
 from citadel.own_certificate import OwnCertificate
+from citadel.profile import PrivateKey
 from citadel.secure_port import SecurePort
 from citadel.trust import Trust
 from citadel.vault_setup import SERVER_NAMES
@@ -53,6 +57,10 @@ class SecurityOptions:
     ttl: timedelta = DEFAULT_TTL
     max_ttl: timedelta = MAX_TTL
     jwt_key_file: str = ""
+    federate: tuple[str, ...] = ()
+    bundle_endpoint: str = ""
+    bundle_endpoint_cert: str = ""
+    bundle_endpoint_key: str = ""
 
 
 class Security:
@@ -69,10 +77,14 @@ class Security:
         self.callers = Callers(self.domains, self._attestors, lambda: self.issuing.count(failed))
         self.port = SecurePort(self.domains)
         own = identity.workload(self.domains.own, NAMESPACE, ACCOUNT)
-        self._own = OwnCertificate(self.issuing, own, self._names(), self.port.present)
+        self._own = OwnCertificate(self.issuing, own, self._names(), self._present)
         self._jwt_key = JwtKey(Path(options.jwt_key_file or options.ca.folder / "jwt-key.pem"))
         self.trust = Trust(self.issuing, self._jwt_key)
         self._jwt_keys: asyncio.Task[None] | None = None
+        self._federation = Federation(
+            _federated(options.federate, self.domains), self.trust, options.ca.folder / "federation"
+        )
+        self._endpoint = _endpoint(options, self.trust)
         self.services = (
             csr_service(self.issuing, self.identify),
             bundle_service(self.trust, self._jwt_key, self.identify),
@@ -93,6 +105,10 @@ class Security:
         except (JwtKeyError, OSError) as error:
             raise click.ClickException(f"--jwt-key-file: {error}") from None
         self._jwt_keys = asyncio.get_running_loop().create_task(self._follow_jwt_keys())
+        try:
+            await self._federation.start()
+        except FederationError as error:
+            raise click.ClickException(f"--federate: {error}") from None
         await self._own.start()
 
     @property
@@ -110,6 +126,27 @@ class Security:
                 f"cannot listen on {self._options.address} for xDS over TLS: {error.strerror or error}; stop what "
                 "listens there (ss -ltnp shows it) or choose another with --xds-tls-addr"
             ) from error
+
+    @property
+    def bundle_address(self) -> str:
+        return self._options.bundle_endpoint
+
+    async def listen_for_bundles(self) -> int | None:
+        """Opens the bundle endpoint, if there is to be one; its port."""
+        if self._endpoint is None:
+            return None
+        try:
+            return await self._endpoint.start(*_split(self._options.bundle_endpoint, "--bundle-endpoint-addr"))
+        except OSError as error:
+            raise OSError(
+                f"cannot serve bundles on {self._options.bundle_endpoint}: {error.strerror or error}; see "
+                "--bundle-endpoint-addr, --bundle-endpoint-cert and --bundle-endpoint-key"
+            ) from error
+
+    def _present(self, chain: tuple[x509.Certificate, ...], key: PrivateKey) -> None:
+        self.port.present(chain, key)
+        if self._endpoint is not None:
+            self._endpoint.present(chain, key)
 
     async def _follow_jwt_keys(self) -> None:
         """An operator replaces the key by laying files beside it; one that is not whole is said, and waited for."""
@@ -129,6 +166,9 @@ class Security:
         if self._jwt_keys:
             self._jwt_keys.cancel()
             await asyncio.gather(self._jwt_keys, return_exceptions=True)
+        await self._federation.close()
+        if self._endpoint is not None:
+            await self._endpoint.close()
         await self.port.stop()
         await self._own.close()
         await self.issuing.close()
@@ -162,6 +202,30 @@ class Security:
         return tuple(dict.fromkeys((*SERVER_NAMES, "127.0.0.1", *addresses, *self._options.names)))
 
 
+def _federated(specs: tuple[str, ...], own: TrustDomains) -> tuple[Federated, ...]:
+    """UsageError for a specification that can't be carried out."""
+    found: dict[str, Federated] = {}
+    for spec in specs:
+        try:
+            each = federation.parse(spec)
+            if each.domain in found or each.domain in (own.own, *own.aliases):
+                raise ValueError(f"{each.domain} is named twice, or is the mesh's own")
+        except ValueError as error:
+            raise click.UsageError(f"--federate {spec}: {error}") from None
+        found[each.domain] = each
+    return tuple(found.values())
+
+
+def _endpoint(options: SecurityOptions, trust: Trust) -> BundleEndpoint | None:
+    chain, key = options.bundle_endpoint_cert, options.bundle_endpoint_key
+    if bool(chain) != bool(key) or (chain and not options.bundle_endpoint):
+        raise click.UsageError("--bundle-endpoint-cert, --bundle-endpoint-key and --bundle-endpoint-addr go together")
+    if not options.bundle_endpoint:
+        return None
+    _split(options.bundle_endpoint, "--bundle-endpoint-addr")
+    return BundleEndpoint(trust, WebCertificate(Path(chain), Path(key)) if chain else None)
+
+
 def attestors(specs: tuple[str, ...]) -> Mapping[str, Attestor]:
     """By kind; UsageError for a specification that can't be carried out."""
     found: dict[str, Attestor] = {}
@@ -193,8 +257,8 @@ def _pair(text: str) -> tuple[str, str]:
     return key.strip().replace("-", "_"), value
 
 
-def _split(address: str) -> tuple[str, int]:
+def _split(address: str, option: str = "--xds-tls-addr") -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
-        raise click.UsageError(f"--xds-tls-addr {address!r} is not HOST:PORT")
+        raise click.UsageError(f"{option} {address!r} is not HOST:PORT")
     return host.strip("[]"), int(port)

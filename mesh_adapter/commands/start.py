@@ -124,6 +124,24 @@ class Addresses:
     help="EC P-256 key that JWT-SVIDs are signed by; made if it is not there. Default: jwt-key.pem in --ca-dir.",
 )
 @click.option(
+    "--federate",
+    multiple=True,
+    metavar="DOMAIN=URL[,…]",
+    help="A foreign trust domain and its bundle endpoint; for https_spiffe with ,spiffe-id=ID,bundle-file=FILE. "
+    "Repeatable.",
+)
+@click.option(
+    "--bundle-endpoint-addr",
+    default="",
+    help="Where the mesh's own bundle is served over HTTPS, for domains that federate with it. Default: nowhere.",
+)
+@click.option(
+    "--bundle-endpoint-cert",
+    default="",
+    help="Certificate chain of the bundle endpoint (https_web). Default: the control plane's own (https_spiffe).",
+)
+@click.option("--bundle-endpoint-key", default="", help="Key of --bundle-endpoint-cert.")
+@click.option(
     "--ca-root-rotate-every",
     type=options.Duration(),
     default=None,
@@ -170,6 +188,10 @@ def start(
     ca_root_rotate_every: timedelta | None,
     leader_election: str,
     jwt_key_file: str,
+    federate: tuple[str, ...],
+    bundle_endpoint_addr: str,
+    bundle_endpoint_cert: str,
+    bundle_endpoint_key: str,
     http_addr: str,
     mixer: MixerOptions,
     debounce: float,
@@ -202,6 +224,10 @@ def start(
         ttl=workload_cert_ttl,
         max_ttl=max_workload_cert_ttl,
         jwt_key_file=jwt_key_file,
+        federate=federate,
+        bundle_endpoint=bundle_endpoint_addr,
+        bundle_endpoint_cert=bundle_endpoint_cert,
+        bundle_endpoint_key=bundle_endpoint_key,
     )
     if attest and not ca.name:
         raise click.UsageError("--attest needs a certificate authority: give --ca embedded or --ca vault")
@@ -345,6 +371,8 @@ async def _open(security: Security, address: str) -> asyncio.Task[None]:
 
     async def open_port() -> None:
         click.echo(f"xds over TLS listening on {_with_port(address, await security.listen())}")
+        if (port := await security.listen_for_bundles()) is not None:
+            click.echo(f"bundles listening on {_with_port(security.bundle_address, port)}")
 
     await security.start()
     opening = asyncio.ensure_future(open_port())

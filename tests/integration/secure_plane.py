@@ -69,9 +69,9 @@ class Credential:
 class SecurePlane:
     """`async with SecurePlane(folder) as plane`: on a free port, with join tokens, and whatever else is attested."""
 
-    def __init__(self, folder: Path, *attest: str, **options: Any) -> None:
+    def __init__(self, folder: Path, *attest: str, domain: str = "cluster.local", **options: Any) -> None:
         self.tokens = folder / "tokens"
-        ca = AuthorityOptions("embedded", "cluster.local", folder / "ca")
+        ca = AuthorityOptions("embedded", domain, folder / "ca")
         specs = (f"static,join_tokens={self.tokens}", *attest)
         self.registry = CollectorRegistry()
         self.security = Security(SecurityOptions(ca, "127.0.0.1:0", attest=specs, **options), self.registry)
