@@ -1,8 +1,9 @@
 """A restart of 1,000 sidecars: how long until each has a new certificate of the embedded CA, by evidence.
 
 The agents are real, without their Envoys and sockets: they make their keys, connect by TLS to the secure port of a
-control plane that runs as it always does, and follow what it trusts. All of them run in one process beside it on this machine,
-from one address, so what is measured is both ends, and the limit of connections that one address may have in doubt.
+control plane that runs as it always does, and follow what it trusts. All of them run in one process
+beside it on this machine, so what is measured is both ends. They come from one address, of which the control plane
+takes 256 connections without an identity at once: a part of them is refused at first, and comes again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The SPIFFE bundle endpoint: the mesh's own bundle over HTTPS, for trust domains that federate with it.
 
-Profile https_spiffe: it shows the control plane's own certificate of the mesh, whose id is the endpoint's. Or https_web,
-where the operator gives a certificate of the web. Everybody may read: a bundle holds nothing secret.
+Profile https_spiffe: it shows the control plane's own certificate of the mesh, whose id is the endpoint's. Or
+https_web, where the operator gives a certificate of the web. Everybody may read: a bundle holds nothing secret.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Other trust domains' bundles, fetched from their SPIFFE bundle endpoints and kept fresh.
 
-spiffe.io's SPIFFE_Federation.md, both profiles. `https_web` knows the endpoint by the CAs of the web, `https_spiffe` by the
-bundle of the endpoint's own trust domain that was known before: the file the operator gave, then what was fetched last, which
-is kept on disk. Run by the control plane; what is fetched goes into `citadel.trust` and is never merged with anything.
+spiffe.io's SPIFFE_Federation.md, both profiles. `https_web` knows the endpoint by the CAs of the web, `https_spiffe` by
+the bundle of its trust domain that was known before: the file the operator gave, then what was fetched last, which is
+kept on disk. Run by the control plane; what is fetched goes into `citadel.trust` and is never merged with anything.
 """
 
 from __future__ import annotations

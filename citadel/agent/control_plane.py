@@ -6,8 +6,10 @@ name. Called by `keeper` and `workload_api`; errors of gRPC become ControlPlaneE
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -39,13 +41,16 @@ _PASSING = (
 )
 _OPTIONS = (
     ("grpc.ssl_target_name_override", SERVER_NAME),
-    ("grpc.keepalive_time_ms", 15_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_time_ms", 30_000),  # the server takes pings more often than each ten seconds for abuse
+    ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.use_local_subchannel_pool", 1),  # a new certificate means a new connection
 )
+
+
+Bundles = AsyncIterator[Mapping[str, bytes]]
 
 
 class ControlPlaneError(Exception):
@@ -96,23 +101,24 @@ class ControlPlane:
         except (DecodeError, IndexError) as error:
             raise ControlPlaneError(f"{self.address} answers no JWT-SVID: {error}", refused=False) from None
 
-    async def x509_bundles(self, roots: tuple[x509.Certificate, ...], by: Svid) -> AsyncIterator[Mapping[str, bytes]]:
-        """Each state of the trusted roots by trust domain, for ever. Ends by ControlPlaneError."""
-        async for data in self._watch("FetchX509Bundles", roots, by):
-            yield _bundles(X509BundlesResponse.FromString, data)
+    @contextlib.asynccontextmanager
+    async def watches(self, roots: tuple[x509.Certificate, ...], by: Svid) -> AsyncIterator[tuple[Bundles, Bundles]]:
+        """Each state of the trusted roots, and of the keys of JWT-SVIDs, by trust domain: two streams of one
+        connection, for ever. They end by ControlPlaneError."""
+        async with self._channel(roots, by) as channel:
+            yield (
+                self._watch(channel, "FetchX509Bundles", X509BundlesResponse.FromString),
+                self._watch(channel, "FetchJWTBundles", JWTBundlesResponse.FromString),
+            )
 
-    async def jwt_bundles(self, roots: tuple[x509.Certificate, ...], by: Svid) -> AsyncIterator[Mapping[str, bytes]]:
-        """The same of the keys of JWT-SVIDs."""
-        async for data in self._watch("FetchJWTBundles", roots, by):
-            yield _bundles(JWTBundlesResponse.FromString, data)
-
-    async def _watch(self, method: str, roots: tuple[x509.Certificate, ...], by: Svid) -> AsyncIterator[bytes]:
+    async def _watch(self, channel: grpc.aio.Channel, method: str, parse: Callable[[bytes], Any]) -> Bundles:
         try:
-            async with self._channel(roots, by) as channel:
-                async for data in channel.unary_stream(f"/{SERVICE}/{method}")(b"", metadata=(HEADER,)):
-                    yield data
+            async for data in channel.unary_stream(f"/{SERVICE}/{method}")(b"", metadata=(HEADER,)):
+                yield dict(parse(data).bundles)
         except grpc.aio.AioRpcError as error:
             raise _translated(error, self.address) from None
+        except DecodeError as error:
+            raise ControlPlaneError(f"{self.address} sends what are no bundles: {error}", refused=False) from None
         raise ControlPlaneError(f"{self.address} ended {method}", refused=False)
 
     def _channel(self, roots: tuple[x509.Certificate, ...], by: Svid | None) -> grpc.aio.Channel:
@@ -120,14 +126,6 @@ class ControlPlane:
         chain = profile.pem(*by.chain).encode() if by else None
         credentials = grpc.ssl_channel_credentials(profile.pem(*roots).encode(), key, chain)
         return grpc.aio.secure_channel(self.address, credentials, options=_OPTIONS)
-
-
-def _bundles(parse: Callable[[bytes], object], data: bytes) -> Mapping[str, bytes]:
-    try:
-        found: Mapping[str, bytes] = dict(getattr(parse(data), "bundles"))  # noqa: B009 the classes are made at run time
-    except DecodeError as error:
-        raise ControlPlaneError(f"the control plane sends what are no bundles: {error}", refused=False) from None
-    return found
 
 
 def _certificates(pem: str) -> tuple[x509.Certificate, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from cryptography import x509
 
 from citadel import profile, rotation
 from citadel.agent import holdings, kept, renewal
-from citadel.agent.control_plane import ControlPlane, ControlPlaneError
+from citadel.agent.control_plane import Bundles, ControlPlane, ControlPlaneError
 from citadel.agent.evidence import Evidence, NoEvidenceError
 from citadel.agent.holdings import Holdings, Svid
 from citadel.identity import SpiffeId
@@ -46,7 +46,8 @@ class KeeperSettings:
 
 class Keeper:
     """`start`, then `holdings` at any time. `tried` is set once the first try succeeded or failed, `problem` tells how
-    the latest one failed and `refused` whether it was a refusal; both are empty while all is well."""
+    the latest one failed and `refused` whether it was a refusal; both are empty while all is well. `heard` counts how
+    often the control plane told whom to trust."""
 
     def __init__(self, settings: KeeperSettings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._settings = settings
@@ -56,6 +57,7 @@ class Keeper:
         self.tried = asyncio.Event()
         self.problem = ""
         self.refused = False
+        self.heard = 0
         self._listeners: set[Callable[[], None]] = set()
         self._certified = asyncio.Event()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
@@ -68,11 +70,7 @@ class Keeper:
             self._hold(*found)
             self.tried.set()
         loop = asyncio.get_running_loop()
-        self._tasks = (
-            loop.create_task(self._keep()),
-            loop.create_task(self._follow("roots", self._x509)),
-            loop.create_task(self._follow("keys of JWT-SVIDs", self._jwt)),
-        )
+        self._tasks = (loop.create_task(self._keep()), loop.create_task(self._follow()))
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -185,40 +183,39 @@ class Keeper:
         while (left := min(end - loop.time(), (due - self._clock()).total_seconds())) > 0:
             await asyncio.sleep(min(left, LOOK_EVERY))
 
-    async def _follow(self, what: str, watch: Callable[[Svid], AsyncIterator[None]]) -> None:
-        """Keeps a watch open, over a new connection with the present certificate whenever the former ended."""
+    async def _follow(self) -> None:
+        """Keeps the watches open, over a new connection with the present certificate whenever the former ended."""
         await self._certified.wait()
         failures = 0
         while True:
-            held = self.holdings.svid
+            held, heard = self.holdings.svid, self.heard
             assert held is not None, "certified, and never given up"
             try:
-                async for _ in watch(held):
-                    failures = 0
-            except (ControlPlaneError, OSError, ValueError) as error:
-                failures += 1
-                log.info("%s are not followed at the moment: %s; what is known stays", what, error)
-            except Exception:
-                failures += 1
-                log.exception("following %s failed; going on", what)
+                async with (
+                    self.control_plane.watches(self.roots(), held) as (roots, keys),
+                    asyncio.TaskGroup() as group,
+                ):
+                    group.create_task(self._follow_roots(roots))
+                    group.create_task(self._follow_keys(keys))
+            except* (ControlPlaneError, OSError, ValueError) as errors:
+                log.info("what to trust is not followed at the moment: %s; what is known stays", errors.exceptions[0])
+            except* Exception:
+                log.exception("following what to trust failed; going on")
+            failures = 1 if self.heard > heard else failures + 1
             await asyncio.sleep(min(FOLLOW_AGAIN, renewal.pause(failures, None, renewal.draw())))
 
-    async def _x509(self, by: Svid) -> AsyncIterator[None]:
-        async for bundles in self.control_plane.x509_bundles(self.roots(), by):
-            self._trust(bundles)
-            yield
-
-    def _trust(self, bundles: Mapping[str, bytes]) -> None:
+    async def _follow_roots(self, states: Bundles) -> None:
         """Only whole bundles are taken over, and never one that leaves the own domain without a root."""
-        for each in bundles.values():
-            holdings.certificates(each)
-        if not bundles.get(self.holdings.own_domain):
-            raise ValueError(f"the control plane names no root of {self.holdings.own_domain}")
-        if dict(bundles) != dict(self.holdings.x509):
-            self._change(attrs.evolve(self.holdings, x509=dict(bundles)))
+        async for bundles in states:
+            for each in bundles.values():
+                holdings.certificates(each)
+            if not bundles.get(self.holdings.own_domain):
+                raise ValueError(f"the control plane names no root of {self.holdings.own_domain}")
+            self.heard += 1
+            if bundles != self.holdings.x509:
+                self._change(attrs.evolve(self.holdings, x509=bundles))
 
-    async def _jwt(self, by: Svid) -> AsyncIterator[None]:
-        async for bundles in self.control_plane.jwt_bundles(self.roots(), by):
-            if dict(bundles) != dict(self.holdings.jwt):
-                self._change(attrs.evolve(self.holdings, jwt=dict(bundles)))
-            yield
+    async def _follow_keys(self, states: Bundles) -> None:
+        async for bundles in states:
+            if bundles != self.holdings.jwt:
+                self._change(attrs.evolve(self.holdings, jwt=bundles))
