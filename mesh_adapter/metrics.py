@@ -35,6 +35,7 @@ class ControlPlaneCollector(Collector):
         yield from self._platforms()
         yield from self._configuration()
         yield from self._credentials()
+        yield from self._mixer()
 
     def _model(self) -> Iterator[Metric]:
         snapshot = self._plane.discovery.snapshot
@@ -100,6 +101,26 @@ class ControlPlaneCollector(Collector):
                 ends.add_metric([each.namespace, each.name], each.not_after.timestamp())
             bad.add_metric([each.namespace, each.name], bool(each.problem))
         yield from (ends, bad)
+
+    def _mixer(self) -> Iterator[Metric]:
+        service = self._plane.mixer.service
+        if service is None:
+            return
+        yield _gauge("mesh_adapter_mixer_rules", "Mixer's rules in force.", len(service.dispatcher.rules.rules))
+        calls = CounterMetricFamily("mesh_adapter_mixer_calls", "Calls of Mixer, by path.", labels=["path"])
+        for path, count in sorted(service.calls.items()):
+            calls.add_metric([path], count)
+        logged = CounterMetricFamily(
+            "mesh_adapter_mixer_log_entries", "Access log entries of proxies.", labels=["fate"]
+        )
+        logged.add_metric(["taken"], service.reports.taken)
+        logged.add_metric(["dropped"], service.reports.dropped)
+        failures = CounterMetricFamily("mesh_adapter_mixer_handler_failures", "Calls that failed.", labels=["handler"])
+        circuits = GaugeMetricFamily("mesh_adapter_mixer_circuit_open", "1 while it is not called.", labels=["handler"])
+        for each in service.dispatcher.status():
+            failures.add_metric([each.name], each.failures)
+            circuits.add_metric([each.name], each.circuit_open)
+        yield from (calls, logged, failures, circuits)
 
 
 def _gauge(name: str, text: str, value: float, **labels: str) -> GaugeMetricFamily:

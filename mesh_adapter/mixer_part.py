@@ -38,7 +38,7 @@ class MixerPart:
     def __init__(
         self, service: MixerService | None = None, addresses: Addresses = (), *, for_proxies: bool = False
     ) -> None:
-        self._service = service
+        self.service = service
         self.addresses = addresses
         self._for_proxies = for_proxies
         self._rules: RuleSet | None = None
@@ -56,11 +56,11 @@ class MixerPart:
 
     def publish(self, rules: RuleSet, catalog: Catalog) -> Policy | None:
         """Takes rules and catalog into force; what planning is to know of them."""
-        if self._service is not None:
-            self._service.know(catalog)
+        if self.service is not None:
+            self.service.know(catalog)
         if rules is not self._rules:
             self._rules = rules
             self._policy = Policy(self.addresses, rules) if rules.rules and self.addresses else None
-            if self._service is not None:
-                self._service.install(rules)
+            if self.service is not None:
+                self.service.install(rules)
         return self._policy

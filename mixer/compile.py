@@ -37,6 +37,7 @@ def remote_needs(rules: RuleSet, known: Mapping[str, str]) -> MixerNeeds:
         fail_open=bool(asked) and all(rule.failure.open for rule in asked),
         deadline=datetime.timedelta(seconds=max((_longest(rule.failure) for rule in asked), default=0.0)),
         changes_requests=any(rule.request_headers for rule in asked),
+        retries=max((rule.failure.retries for rule in asked), default=0),
         report=bool(told),
         request_headers=_headers(references, "request.headers"),
         response_headers=_headers(references, "response.headers"),

@@ -8,6 +8,7 @@ from envoy_data_plane.envoy.config.accesslog import v3 as accesslog_library
 from envoy_data_plane.envoy.extensions.access_loggers.grpc import v3 as grpc_library
 from envoy_data_plane.envoy.extensions.filters.http.ext_authz import v3 as http_library
 from envoy_data_plane.envoy.extensions.filters.network.ext_authz import v3 as network_library
+from envoy_data_plane.envoy.extensions.retry.host.previous_hosts import v3 as previous_hosts_library
 
 from pilot import ir
 from pilot.envoy import codec
@@ -18,6 +19,12 @@ STAT = "mixer"
 TOKENS = "envoy.filters.http.jwt_authn"
 """The filter that leaves what it verified of tokens in metadata, which Mixer's `request.auth.*` come from."""
 
+_UNREACHABLE = "connect-failure,refused-stream,reset,unavailable"
+
+_PREVIOUS_HOSTS = {
+    "name": "envoy.retry_host_predicates.previous_hosts",
+    "typed_config": codec.pack(codec.message(previous_hosts_library.PreviousHostsPredicate)()),
+}
 _HttpCheck = codec.message(http_library.ExtAuthz)
 _TcpCheck = codec.message(network_library.ExtAuthz)
 _AccessLog = codec.message(accesslog_library.AccessLog)
@@ -28,7 +35,7 @@ _TcpLog = codec.message(grpc_library.TcpGrpcAccessLogConfig)
 def http_check(value: ir.Mixer) -> Any:
     """envoy.extensions.filters.http.ext_authz.v3.ExtAuthz. Without an answer a closed one is 503, as in Istio."""
     return _HttpCheck(
-        grpc_service={**_service(value), "timeout": value.deadline},
+        grpc_service=_asked(value),
         transport_api_version="V3",
         failure_mode_allow=value.fail_open,
         status_on_error={"code": "ServiceUnavailable"},
@@ -44,7 +51,7 @@ def tcp_check(value: ir.Mixer) -> Any:
     """envoy.extensions.filters.network.ext_authz.v3.ExtAuthz; a refused connection is closed."""
     return _TcpCheck(
         stat_prefix=STAT,
-        grpc_service={**_service(value), "timeout": value.deadline},
+        grpc_service=_asked(value),
         transport_api_version="V3",
         failure_mode_allow=value.fail_open,
         include_tls_session=True,
@@ -70,6 +77,21 @@ def tcp_log(value: ir.Mixer) -> Any:
 
 def _common(value: ir.Mixer) -> dict[str, Any]:
     return {"log_name": STAT, "grpc_service": _service(value), "transport_api_version": "V3"}
+
+
+def _asked(value: ir.Mixer) -> dict[str, Any]:
+    """How Mixer is asked: within the deadline, and again at another of its addresses if one can't be reached."""
+    retry = {
+        "num_retries": {"value": value.retries},
+        "retry_on": _UNREACHABLE,
+        "retry_host_predicate": [_PREVIOUS_HOSTS],
+        "host_selection_retry_max_attempts": 5,
+    }
+    return {
+        **_service(value),
+        "timeout": value.deadline,
+        **({"retry_policy": retry} if value.retries else {}),
+    }
 
 
 def _service(value: ir.Mixer) -> dict[str, Any]:

@@ -16,6 +16,8 @@ class Mixer:
     check: bool = False
     fail_open: bool = False
     deadline: timedelta = timedelta(0)
+    retries: int = 0
+    """Tries more, where Mixer can't be reached."""
     clear_route: bool = False
     """Whether an answer may change headers that routes look at."""
     report: bool = False

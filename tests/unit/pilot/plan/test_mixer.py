@@ -21,7 +21,9 @@ from pilot.xds.resource import CDS, LDS
 from tests.unit.pilot.plan.world import endpoint, service
 
 WEB = service("web.example", endpoints=[endpoint("10.0.0.1")])
-ALL = MixerNeeds(True, False, timedelta(seconds=0.6), True, True, ("x-user",), ())
+ALL = MixerNeeds(
+    check=True, deadline=timedelta(seconds=0.6), changes_requests=True, report=True, request_headers=("x-user",)
+)
 
 
 @attrs.frozen(eq=False)
