@@ -59,16 +59,28 @@ async def test_what_was_taken_comes_back_after_the_window_and_no_earlier(redis: 
         assert time.monotonic() - start > 0.45
 
 
+async def _hammered(handlers: list[Any], seconds: float) -> list[tuple[float, float]]:
+    """When each amount that was granted was asked for, and when it was had; replicas are asked in turn."""
+    granted: list[tuple[float, float]] = []
+    asked = 0
+    end = time.monotonic() + seconds
+    while (before := time.monotonic()) < end:
+        asked += 1
+        if await _take(handlers[asked % len(handlers)]):
+            granted.append((before, time.monotonic()))
+        await asyncio.sleep(0.001)
+    return granted
+
+
+def _windows_hold(granted: list[tuple[float, float]], most: int, seconds: float) -> bool:
+    return all(had - asked > seconds for (asked, _), (_, had) in zip(granted, granted[most:], strict=False))
+
+
 async def test_a_rolling_window_never_holds_more_than_its_maximum(redis: Redis) -> None:
     async with _replicas(redis, 2, rateLimitAlgorithm="ROLLING_WINDOW", validDuration="0.3s") as handlers:
-        times: list[float] = []
-        end = time.monotonic() + 1.5
-        while (before := time.monotonic()) < end:
-            if await _take(handlers[len(times) % 2]):
-                times.append(before)
-            await asyncio.sleep(0.002)
-        assert len(times) >= 30
-        assert all(later - earlier > 0.28 for earlier, later in zip(times, times[10:], strict=False))
+        granted = await _hammered(handlers, 1.5)
+        assert len(granted) >= 30
+        assert _windows_hold(granted, 10, 0.3)
 
 
 async def test_best_effort_overrides_and_dimensions(redis: Redis) -> None:
@@ -99,6 +111,14 @@ async def test_prefetched_amounts_are_handed_out_without_asking_and_never_over_g
         calls = str(redis.command("INFO", "commandstats"))
         asked = int(calls.partition("cmdstat_evalsha:calls=")[2].partition(",")[0])
         assert asked < 60
+
+
+async def test_prefetching_replicas_grant_at_most_what_each_may_hold_more_in_any_window(redis: Redis) -> None:
+    quota = {"maxAmount": 20, "prefetch": 3, "rateLimitAlgorithm": "ROLLING_WINDOW", "validDuration": "0.3s"}
+    async with _replicas(redis, 2, **quota) as handlers:
+        granted = await _hammered(handlers, 2.0)
+        assert len(granted) > 60
+        assert _windows_hold(granted, 20 + 2 * 3, 0.3)
 
 
 async def _until(holds: Callable[[], Any], seconds: float) -> float:
