@@ -17,7 +17,7 @@ from galley.gateway_api.services import Services
 from galley.gateway_api.status import RESOLVED_REFS, Condition
 from galley.kinds.gateway_api import GATEWAY_API
 from galley.kinds.gateway_api.reference_grant import ReferenceGrant
-from galley.kinds.gateway_api.references import BackendObjectReference
+from galley.kinds.gateway_api.references import BackendObjectReference, SecretObjectReference
 from galley.kinds.virtual_service import Destination, PortSelector
 
 Grants = tuple[ConfigObject[ReferenceGrant], ...]
@@ -86,12 +86,15 @@ def _named(reference: BackendObjectReference, namespace: str) -> str:
     return f"{reference.kind} {namespace}/{reference.name}"
 
 
-def granted(route: ConfigObject[Any], reference: BackendObjectReference, grants: Grants) -> bool:
-    """Whether some grant of the reference's namespace lets the route refer to it."""
+def granted(
+    referrer: ConfigObject[Any], reference: BackendObjectReference | SecretObjectReference, grants: Grants
+) -> bool:
+    """Whether some grant of the reference's namespace lets the object, of the Gateway API, refer to it."""
     return any(
         grant.namespace == reference.namespace
         and any(
-            (each.group, each.kind, each.namespace) == (GATEWAY_API, route.kind, route.namespace)
+            (each.group, each.kind, each.namespace)
+            == (GATEWAY_API, referrer.kind.rpartition("/")[2], referrer.namespace)
             for each in grant.spec.from_
         )
         and any(

@@ -14,6 +14,7 @@ from typing import Any
 from galley.checks.gateway_api.gateway import CERTIFICATE, CLIENT_CAS, MUTUAL, PRIVATE_KEY, SIMPLE, TERMINATE_MODE
 from galley.config import ConfigObject, ObjectKey
 from galley.gateway_api.backends import MISSING, Backends
+from galley.gateway_api.certificates import credentials
 from galley.gateway_api.entrance import DEFAULT_PORTS, Entrance
 from galley.gateway_api.http_rules import takes_traffic
 from galley.gateway_api.listeners import Attachment, OurListener
@@ -62,14 +63,14 @@ def _gateway(listener: OurListener, name: str, hosts: tuple[str, ...]) -> Gatewa
     server = istio_gateway.Server(
         port=istio_gateway.ServerPort(spec.port, spec.protocol, spec.name),
         hosts=hosts,
-        tls=_tls(spec.tls) if spec.tls else None,
+        tls=_tls(spec.tls, credentials(listener)) if spec.tls else None,
     )
     selector = ((GATEWAY_NAME, gateway.name),)
     whole = istio_gateway.Gateway((server,), selector, of_api=True)
     return ConfigObject(gateway.kind, gateway.namespace, name, whole, gateway.origin)
 
 
-def _tls(tls: ListenerTLS) -> istio_gateway.ServerTLSSettings:
+def _tls(tls: ListenerTLS, secrets: tuple[str, ...]) -> istio_gateway.ServerTLSSettings:
     options = dict(tls.options)
     if tls.mode is TLSMode.Passthrough:
         return istio_gateway.ServerTLSSettings()
@@ -79,6 +80,7 @@ def _tls(tls: ListenerTLS) -> istio_gateway.ServerTLSSettings:
         server_certificate=options.get(CERTIFICATE, ""),
         private_key=options.get(PRIVATE_KEY, ""),
         ca_certificates=clients,
+        credential_names=secrets,
     )
 
 

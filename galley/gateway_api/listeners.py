@@ -6,7 +6,7 @@ of our controllers' names. Of a namespace its name alone is known without Kubern
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -163,8 +163,13 @@ def _refused(reason: str, message: str, mend: str) -> Condition:
     return Condition(ACCEPTED, False, reason, message, mend)
 
 
-def gateway_statuses(config: Config, listeners: Listeners, attached: Iterable[Attachment]) -> tuple[Status, ...]:
-    """Of classes, Gateways and listeners."""
+def gateway_statuses(
+    config: Config,
+    listeners: Listeners,
+    attached: Iterable[Attachment],
+    refused: Callable[[OurListener], Condition | None] = lambda listener: None,
+) -> tuple[Status, ...]:
+    """Of classes, Gateways and listeners; `refused` says why the certificates of a listener may not be shown."""
     found = [Status(each, "", (_class_condition(each.spec.controller_name),)) for each in config.gateway_classes]
     counts: dict[int, int] = {}
     for attachment in attached:
@@ -176,7 +181,8 @@ def gateway_statuses(config: Config, listeners: Listeners, attached: Iterable[At
             continue
         found.append(Status(gateway, "", (accepted(), Condition(PROGRAMMED, True, PROGRAMMED))))
         found += (
-            Status(gateway, f"listener {each.spec.name}", _conditions(each, counts.get(id(each), 0))) for each in ours
+            Status(gateway, f"listener {each.spec.name}", _conditions(each, counts.get(id(each), 0), refused(each)))
+            for each in ours
         )
     return tuple(found)
 
@@ -192,18 +198,19 @@ def _not_ours(config: Config, name: str) -> Condition:
     return Condition(ACCEPTED, False, "Pending", message, f"ours without one are {', '.join(CLASSES)}")
 
 
-def _conditions(listener: OurListener, routes: int) -> tuple[Condition, ...]:
+def _conditions(listener: OurListener, routes: int, refused: Condition | None) -> tuple[Condition, ...]:
     asked = listener.spec.allowed_routes.kinds
     unknown = sorted(
         {each.kind for each in asked if (each.group, each.kind) not in {(GATEWAY_API, k) for k in listener.kinds}}
     )
-    refs = Condition(RESOLVED_REFS, True, RESOLVED_REFS)
-    if unknown:
+    refs = refused or Condition(RESOLVED_REFS, True, RESOLVED_REFS)
+    served = bool(listener.kinds) and refused is None
+    if unknown and refused is None:
         message = f"a {listener.spec.protocol} listener takes no {', '.join(unknown)}"
         mend = f"allow {' or '.join(_KINDS[listener.spec.protocol])}"
         refs = Condition(RESOLVED_REFS, False, "InvalidRouteKinds", message, mend)
     return (
         accepted(f"{routes} routes attached"),
-        Condition(PROGRAMMED, bool(listener.kinds), PROGRAMMED if listener.kinds else "Invalid"),
+        Condition(PROGRAMMED, served, PROGRAMMED if served else "Invalid"),
         refs,
     )

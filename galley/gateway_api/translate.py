@@ -5,16 +5,17 @@ Called by `pilot.plan.index` with each snapshot; costs nothing where there are n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import attrs
 
 from galley.checks.gateway_api.references import is_gateway
 from galley.config import Config, ConfigObject
-from galley.gateway_api.backends import resolve
+from galley.gateway_api.backends import Grants, resolve
+from galley.gateway_api.certificates import refused
 from galley.gateway_api.edge import edge
-from galley.gateway_api.listeners import Attachment, attach, gateway_statuses, our_listeners
+from galley.gateway_api.listeners import Attachment, Listeners, OurListener, attach, gateway_statuses, our_listeners
 from galley.gateway_api.mesh import MeshAttachment, attach_to_service, mesh, rivals
 from galley.gateway_api.rules import Rules
 from galley.gateway_api.services import KnownService, Services
@@ -65,16 +66,24 @@ def translate(config: Config, known: Iterable[KnownService], before: Translation
             place = f"spec.parentRefs[{index}] {_named(parent, route.namespace)}"
             statuses.append(Status(route, place, (condition, *(backends.failures or (backends.condition,)))))
     rules = Rules(before.rules)
-    of_edge = tuple(edge((each for found in listeners.values() for each in found), _once(at_edge), resolved, rules))
+    of_edge = tuple(edge(_served(listeners, config.reference_grants), _once(at_edge), resolved, rules))
     return Translation(
         gateways=_kept((each for each in of_edge if isinstance(each.spec, istio_gateway.Gateway)), before.gateways),
         virtual_services=_kept(
             (*(each for each in of_edge if isinstance(each.spec, VirtualService)), *mesh(in_mesh, resolved, rules)),
             before.virtual_services,
         ),
-        statuses=(*gateway_statuses(config, listeners, at_edge), *statuses),
+        statuses=(
+            *gateway_statuses(config, listeners, at_edge, lambda each: refused(each, config.reference_grants)),
+            *statuses,
+        ),
         rules=rules,
     )
+
+
+def _served(listeners: Listeners, grants: Grants) -> Iterator[OurListener]:
+    """Those that may show what they name."""
+    return (each for found in listeners.values() for each in found if refused(each, grants) is None)
 
 
 def _kept(new: Iterable[ConfigObject[T]], old: Iterable[ConfigObject[T]]) -> tuple[ConfigObject[T], ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from galley.checks.gateway_api.references import check_hostname, check_kind
+from galley.checks.gateway_api.references import check_hostname, check_kind, check_named
 from galley.checks.values import check_dns_name
 from galley.document import Path
 from galley.finding import Finding
+from galley.kinds.gateway_api import CORE
 from galley.kinds.gateway_api.gateway import (
     FromNamespaces,
     Gateway,
@@ -27,6 +28,8 @@ CLIENT_CAS = "mesh-adapter/ca-certificates"
 TERMINATE_MODE = "gateway.istio.io/tls-terminate-mode"
 SIMPLE, MUTUAL, OPTIONAL_MUTUAL = "SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"
 OPTIONS = (CERTIFICATE, PRIVATE_KEY, CLIENT_CAS, TERMINATE_MODE)
+MOST_CERTIFICATES = 2
+"""Envoy shows a client the one that it understands."""
 PROTOCOLS = ("HTTP", "HTTPS", "TLS")
 _CONTROLLER = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 
@@ -81,26 +84,46 @@ def _tls(listener: Listener, path: Path) -> Iterator[Finding]:
     elif tls is None:
         yield Finding(path, f"is missing, and needed for protocol {listener.protocol}", "say at least the mode")
     elif tls.mode is TLSMode.Terminate:
-        yield from _terminating(tls, (*path, "options"))
+        yield from _terminating(tls, path)
     else:
         if listener.protocol == "HTTPS":
             yield Finding((*path, "mode"), "must be Terminate for protocol HTTPS", "use protocol TLS to pass TLS on")
+        if tls.certificate_refs:
+            yield Finding((*path, "certificateRefs"), "have no effect where TLS is passed on", "remove them")
         if tls.options:
             yield Finding((*path, "options"), "have no effect where TLS is passed on", "remove them")
 
 
-def _terminating(tls: ListenerTLS, path: Path) -> Iterator[Finding]:
-    options = dict(tls.options)
+def _terminating(tls: ListenerTLS, above: Path) -> Iterator[Finding]:
+    options, path = dict(tls.options), (*above, "options")
     for key in options:
         if key not in OPTIONS:
             yield Finding((*path, key), "is not a known option", f"known are {', '.join(OPTIONS)}")
     for key in (CERTIFICATE, PRIVATE_KEY):
-        if not options.get(key):
-            yield Finding((*path, key), "is missing: TLS can't be ended without it", "name a file of the router's host")
-    yield from _mode(options, path)
+        if not options.get(key) and not tls.certificate_refs:
+            mend = "name a file of the router's host, or a Secret by certificateRefs"
+            yield Finding((*path, key), "is missing: TLS can't be ended without it", mend)
+        elif options.get(key) and tls.certificate_refs:
+            yield Finding((*path, key), "can't be given beside certificateRefs", "remove one of the two")
+    yield from _secrets(tls, (*above, "certificateRefs"))
+    yield from _mode(options, path, by_secret=bool(tls.certificate_refs))
 
 
-def _mode(options: Mapping[str, str], path: Path) -> Iterator[Finding]:
+def _secrets(tls: ListenerTLS, path: Path) -> Iterator[Finding]:
+    if len(tls.certificate_refs) > MOST_CERTIFICATES:
+        mend = "name one with an RSA key and one with an ECDSA key"
+        yield Finding(path, f"has more than {MOST_CERTIFICATES} references", mend)
+    for index, each in enumerate(tls.certificate_refs):
+        here = (*path, index)
+        yield from check_named(each.name, each.namespace, here)
+        if each.name:
+            yield from check_dns_name(each.name, (*here, "name"))
+        if (each.group, each.kind) != (CORE, "Secret"):
+            message = f"{each.group}/{each.kind} holds no certificate"
+            yield Finding((*here, "kind"), message, 'known is Secret, with group: ""')
+
+
+def _mode(options: Mapping[str, str], path: Path, *, by_secret: bool) -> Iterator[Finding]:
     mode = options.get(TERMINATE_MODE, MUTUAL if CLIENT_CAS in options else SIMPLE)
     if mode == "ISTIO_MUTUAL":
         message = (
@@ -110,7 +133,10 @@ def _mode(options: Mapping[str, str], path: Path) -> Iterator[Finding]:
     elif mode not in (SIMPLE, MUTUAL, OPTIONAL_MUTUAL):
         mend = f"use {SIMPLE}, {MUTUAL} or {OPTIONAL_MUTUAL}"
         yield Finding((*path, TERMINATE_MODE), f"{mode!r} is not a known mode", mend)
-    elif (mode == SIMPLE) == bool(options.get(CLIENT_CAS)):
+    elif by_secret and options.get(CLIENT_CAS):
+        mend = f"put the CAs into that Secret, as ca.crt, and write {TERMINATE_MODE}: {MUTUAL}"
+        yield Finding((*path, CLIENT_CAS), "can't be given beside certificateRefs", mend)
+    elif not by_secret and (mode == SIMPLE) == bool(options.get(CLIENT_CAS)):
         message = "is not used by mode SIMPLE" if mode == SIMPLE else f"is missing, and needed for mode {mode}"
         yield Finding((*path, CLIENT_CAS), message, "name the file with the CAs of clients for the mutual modes only")
 

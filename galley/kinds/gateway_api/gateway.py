@@ -8,18 +8,14 @@ from typing import Annotated
 import attrs
 
 from galley.kinds.gateway_api import GATEWAY_API
-from galley.kinds.gateway_api.references import PortNumber
+from galley.kinds.gateway_api.references import PortNumber, SecretObjectReference
 from galley.schema import Becomes, NotYet
 
 StringMap = tuple[tuple[str, str], ...]
 
-_NO_SECRETS = NotYet(
-    why="secrets are not distributed to proxies yet; name files on the router's host by tls.options "
-    "mesh-adapter/server-certificate and mesh-adapter/private-key"
-)
 _NO_CLIENT_CAS = NotYet(
-    why="ConfigMaps and Secrets are not distributed to proxies yet; name a file on the router's host by tls.options "
-    "mesh-adapter/ca-certificates"
+    why="put the CAs into the Secret of certificateRefs, as ca.crt, and gateway.istio.io/tls-terminate-mode: MUTUAL "
+    "into tls.options; or name a file on the router's host there by mesh-adapter/ca-certificates"
 )
 _NOT_DEPLOYED = NotYet(why="no gateway is deployed for it: start routers, and label them")
 
@@ -91,10 +87,10 @@ class AllowedRoutes:
 
 @attrs.frozen
 class ListenerTLS:
-    """How TLS is ended or passed on. `options` name files of the router's host."""
+    """How TLS is ended or passed on. `options` name files of the router's host, in the place of Secrets."""
 
     mode: Annotated[TLSMode, Becomes("whether the chain has a `transport_socket`")] = TLSMode.Terminate
-    certificate_refs: Annotated[tuple[str, ...], _NO_SECRETS] = ()
+    certificate_refs: tuple[SecretObjectReference, ...] = ()
     frontend_validation: Annotated[str | None, _NO_CLIENT_CAS] = None
     options: Annotated[
         StringMap, Becomes("`tls_certificates`, `validation_context`, `require_client_certificate`")

@@ -29,6 +29,18 @@ class ParentReference:
 
 
 @attrs.frozen
+class SecretObjectReference:
+    """A Secret, by its name in `--credentials`."""
+
+    group: str = CORE
+    kind: str = "Secret"
+    name: Annotated[
+        str, Becomes("`tls_certificate_sds_secret_configs`: `kubernetes-gateway://NAMESPACE/NAME`, by ADS")
+    ] = ""
+    namespace: str = ""
+
+
+@attrs.frozen
 class BackendObjectReference:
     """Where traffic goes: a Service by its name, or a host (`kind: Hostname`, `group: networking.istio.io`)."""
 

@@ -32,10 +32,10 @@ def route(
     return accepted(kind, whole, name, api_version=API, **meta)
 
 
-def grant(kind: str = "HTTPRoute", namespace: str = "default", **to: str) -> ConfigObject[Any]:
-    """Routes of a namespace may refer to services of `far`."""
+def grant(of: str = "HTTPRoute", namespace: str = "default", **to: str) -> ConfigObject[Any]:
+    """Objects of a namespace may refer to services of `far`, or to what `to` says."""
     spec = {
-        "from": [{"group": "gateway.networking.k8s.io", "kind": kind, "namespace": namespace}],
+        "from": [{"group": "gateway.networking.k8s.io", "kind": of, "namespace": namespace}],
         "to": [{"group": "", "kind": "Service", **to}],
     }
     return accepted("ReferenceGrant", spec, "grant", api_version=API, namespace="far")

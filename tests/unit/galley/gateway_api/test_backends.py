@@ -62,9 +62,9 @@ def test_a_short_name_is_of_platforms_only() -> None:
         (grant(), "ResolvedRefs"),
         (grant(name="far"), "ResolvedRefs"),
         (grant(name="other"), "RefNotPermitted"),
-        (grant(kind="GRPCRoute"), "RefNotPermitted"),
+        (grant(of="GRPCRoute"), "RefNotPermitted"),
         (grant(namespace="other"), "RefNotPermitted"),
-        (grant(kind="Service"), "RefNotPermitted"),
+        (grant(of="Service"), "RefNotPermitted"),
     ],
 )
 def test_another_namespace_has_to_grant_it(given: Any, reason: str) -> None:
