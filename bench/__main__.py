@@ -18,6 +18,7 @@ BENCHMARKS = (
     "mixer_dispatch",
     "mixer_quota",
     "mixer_check",
+    "mixer_compiled",
 )
 
 
