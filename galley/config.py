@@ -34,6 +34,7 @@ from galley.kinds.mixer import (
     TemplateDescriptor,
 )
 from galley.kinds.mixer_client import HTTPAPISpec, HTTPAPISpecBinding, QuotaSpec, QuotaSpecBinding
+from galley.kinds.peer_authentication import PeerAuthentication
 from galley.kinds.proxy_config import ProxyConfig
 from galley.kinds.service_entry import ServiceEntry
 from galley.kinds.sidecar import Sidecar
@@ -125,6 +126,7 @@ class Config:
     gateways: tuple[ConfigObject[Gateway], ...] = ()
     mesh_configs: tuple[ConfigObject[MeshConfig], ...] = ()
     telemetries: tuple[ConfigObject[Telemetry], ...] = ()
+    peer_authentications: tuple[ConfigObject[PeerAuthentication], ...] = ()
     rules: tuple[ConfigObject[Rule], ...] = ()
     handlers: tuple[ConfigObject[Handler], ...] = ()
     instances: tuple[ConfigObject[Instance], ...] = ()
@@ -170,6 +172,7 @@ _FIELDS = {
     "Gateway": "gateways",
     "MeshConfig": "mesh_configs",
     "Telemetry": "telemetries",
+    "PeerAuthentication": "peer_authentications",
     "rule": "rules",
     "handler": "handlers",
     "instance": "instances",

@@ -184,7 +184,8 @@ def _decoder(annotation: Any, marks: tuple[Any, ...] = ()) -> Decode:
 
 def _collection(item: Any) -> Decode:
     if typing.get_origin(item) is tuple:
-        return _map(_decoder(typing.get_args(item)[1]))
+        key, value = typing.get_args(item)
+        return _map(_decoder(value)) if key is str else _map_by_number(_decoder(key), _decoder(value))
     return _repeated(_decoder(item))
 
 
@@ -209,6 +210,22 @@ def _map(value: Decode) -> Decode:
             if not isinstance(key, str):
                 findings.append(Finding(here, f"expected a string as its key, got {key!r}", f'quote the key: "{key}"'))
             pairs.append((str(key), value(each, here, findings)))
+        return tuple(sorted(pairs, key=lambda pair: pair[0]))
+
+    return read
+
+
+def _map_by_number(key: Decode, value: Decode) -> Decode:
+    """Numbers as keys, which JSON has to write as strings and YAML need not."""
+
+    def read(data: object, path: Path, findings: list[Finding]) -> tuple[tuple[Any, Any], ...]:
+        if not isinstance(data, Mapping):
+            findings.append(_expected("a mapping", data, path))
+            return ()
+        pairs = []
+        for number, each in data.items():
+            here = (*path, str(number))
+            pairs.append((key(number, here, findings), value(each, here, findings)))
         return tuple(sorted(pairs, key=lambda pair: pair[0]))
 
     return read

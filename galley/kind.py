@@ -32,6 +32,7 @@ from galley.checks.mixer import (
     check_quota_spec_binding,
     check_rule,
 )
+from galley.checks.peer_authentication import check_peer_authentication
 from galley.checks.proxy_config import check_proxy_config
 from galley.checks.service_entry import check_service_entry
 from galley.checks.sidecar import check_sidecar
@@ -61,6 +62,7 @@ from galley.kinds.mixer import (
     TemplateDescriptor,
 )
 from galley.kinds.mixer_client import HTTPAPISpec, HTTPAPISpecBinding, QuotaSpec, QuotaSpecBinding
+from galley.kinds.peer_authentication import PeerAuthentication
 from galley.kinds.proxy_config import ProxyConfig
 from galley.kinds.service_entry import ServiceEntry
 from galley.kinds.sidecar import Sidecar
@@ -74,6 +76,7 @@ T = TypeVar("T")
 
 NETWORKING = "networking.istio.io"
 MIXER = "config.istio.io"
+SECURITY = "security.istio.io"
 MESH = "mesh.istio.io"
 TELEMETRY = "telemetry.istio.io"
 
@@ -131,6 +134,19 @@ _MESH: tuple[Kind[Any], ...] = (
     Kind("Telemetry", TELEMETRY, ("v1alpha1", "v1"), Telemetry, check_telemetry, may_be_empty=True),
 )
 
+_SECURITY_VERSIONS = ("v1beta1", "v1")
+
+_SECURITY: tuple[Kind[Any], ...] = (
+    Kind(
+        "PeerAuthentication",
+        SECURITY,
+        _SECURITY_VERSIONS,
+        PeerAuthentication,
+        check_peer_authentication,
+        may_be_empty=True,
+    ),
+)
+
 _GATEWAY_API: tuple[Kind[Any], ...] = (
     Kind("GatewayClass", GATEWAY_API, ("v1beta1", "v1"), GatewayClass, check_gateway_class, cluster_wide=True),
     Kind("Gateway", GATEWAY_API, ("v1beta1", "v1"), GatewayOfApi, check_gateway_of_api),
@@ -162,6 +178,7 @@ _MIXER: tuple[Kind[Any], ...] = (
 KINDS: tuple[Kind[Any], ...] = (
     *_TRAFFIC,
     *_MESH,
+    *_SECURITY,
     *_GATEWAY_API,
     *_MIXER,
     *(Kind(name, MIXER, _MIXER_VERSIONS, Struct, _nothing, may_be_empty=True) for name in (*ADAPTERS, *TEMPLATES)),

@@ -1,8 +1,9 @@
 """The words in which `galley.kinds` describes messages: integer ranges, oneofs, fields of later versions.
 
 A message class carries protobuf's rules in its annotations; `galley.decode` reads them once per class. Conventions of
-every message class: all fields have protobuf's default; repeated is a tuple; a map is a tuple of pairs sorted by key; a
-message, a wrapper and a oneof's member are `X | None`; a Duration is a timedelta; a google.protobuf.Struct is a Struct.
+every message class: all fields have protobuf's default; repeated is a tuple; a map is a tuple of pairs sorted by key
+(a string or an integer); a message, a wrapper and a oneof's member are `X | None`; a Duration is a timedelta; a
+google.protobuf.Struct is a Struct.
 """
 
 from __future__ import annotations

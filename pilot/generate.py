@@ -23,6 +23,7 @@ from pilot.envoy.emit import Emitter
 from pilot.envoy.patches.apply import NO_PATCHES, LeftOut, Patches, patches_for
 from pilot.model.catalog import Catalog
 from pilot.model.proxy import Inbound, OutboundView, ProxyView, Upstream
+from pilot.model.security import Identity, Security
 from pilot.model.service import ServiceKey
 from pilot.model.snapshot import Snapshot
 from pilot.plan.change import endpoints_only
@@ -111,11 +112,13 @@ class _Upstreams:
 class _Inbound:
     namespace: str
     inbound: tuple[Inbound, ...]
+    security: Security
+    identity: Identity | None
     patches: Patches = NO_PATCHES
     telemetry: tuple[str, ...] = ()
 
     def plan(self, index: Index) -> ir.Plan:
-        return plan_inbound(index, self.namespace, self.inbound, self.telemetry)
+        return plan_inbound(index, self.namespace, self.inbound, self.telemetry, self.security, self.identity)
 
 
 @attrs.frozen(cache_hash=True)
@@ -150,6 +153,8 @@ def _parts_of(view: ProxyView) -> tuple[_Part, ...]:
         _Inbound(
             outbound.namespace,
             view.inbound,
+            view.security,
+            outbound.identity,
             patches_for(view.patches, PatchContext.SIDECAR_INBOUND, (CDS, LDS)),
             outbound.telemetry,
         ),

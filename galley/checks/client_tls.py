@@ -24,7 +24,9 @@ def check_client_tls(settings: ClientTLSSettings | None, path: Path) -> Iterator
             yield Finding((*path, "clientCertificate"), "client certificate required for mutual tls", "name its file")
         if not settings.private_key:
             yield Finding((*path, "privateKey"), "private key required for mutual tls", "name its file")
-    if settings.insecure_skip_verify:
+    if settings.mode is TLSmode.ISTIO_MUTUAL:
+        yield from _beside_identity(settings, path)
+    elif settings.insecure_skip_verify:
         yield from _unverified(settings, path)
     for index, name in enumerate(settings.subject_alt_names):
         if not name:
@@ -45,6 +47,19 @@ def _by_name(settings: ClientTLSSettings, path: Path) -> Iterator[Finding]:
         if value:
             message = "should not be specified along with credentialName, which has all three"
             yield Finding((*path, field), message, "remove one of the two")
+
+
+def _beside_identity(settings: ClientTLSSettings, path: Path) -> Iterator[Finding]:
+    for field, value in (
+        ("clientCertificate", settings.client_certificate),
+        ("privateKey", settings.private_key),
+        ("caCertificates", settings.ca_certificates),
+        ("caCrl", settings.ca_crl),
+        ("insecureSkipVerify", settings.insecure_skip_verify),
+    ):
+        if value:
+            message = "can't be given with mode ISTIO_MUTUAL, which uses the mesh's own certificates"
+            yield Finding((*path, field), message, "remove it, or use MUTUAL")
 
 
 def _unverified(settings: ClientTLSSettings, path: Path) -> Iterator[Finding]:

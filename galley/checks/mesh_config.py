@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 
 from galley.checks.log_format import check_json_format, check_log_format
@@ -31,10 +32,15 @@ _Served = (
     | EnvoyOpenTelemetryLogProvider
 )
 
+_TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
+
 
 def check_mesh_config(spec: MeshConfig) -> Iterator[Finding]:
     """All findings of one MeshConfig, paths starting at `spec`."""
     path: Path = ("spec",)
+    yield from _trust_domain(spec.trust_domain, (*path, "trustDomain"))
+    for index, name in enumerate(spec.trust_domain_aliases):
+        yield from _trust_domain(name, (*path, "trustDomainAliases", index))
     yield from _file(spec.access_log_file, (*path, "accessLogFile"), needed=False)
     yield from _default_format(spec, (*path, "accessLogFormat"))
     seen: set[str] = set()
@@ -121,3 +127,8 @@ def _named(spec: MeshConfig, names: Iterable[str], purpose: frozenset[str], path
             yield Finding(
                 (*path, index), f"{name!r} is for something else", f"name one of {', '.join(sorted(purpose))}"
             )
+
+
+def _trust_domain(name: str, path: Path) -> Iterator[Finding]:
+    if not _TRUST_DOMAIN.fullmatch(name):
+        yield Finding(path, f"{name[:80]!r} is no trust domain", "use small letters, digits, '.', '-' and '_'")

@@ -20,7 +20,6 @@ _NO_CAPTURE = "a client names the service to its proxy, so there is no original 
 _NO_LOCAL_CLUSTER = (
     "Envoy would have to know all instances of the client's own service; localityLbSetting keeps traffic near"
 )
-_NO_IDENTITIES = "no mesh identities are issued yet; MUTUAL with certificate files secures connections"
 
 
 class SimpleLB(enum.Enum):
@@ -251,7 +250,8 @@ class ClientTLSSettings:
     """TLS of the connections to the host."""
 
     mode: Annotated[
-        TLSmode, NotYet((TLSmode.ISTIO_MUTUAL,), _NO_IDENTITIES), Becomes("`transport_socket`: `UpstreamTlsContext`")
+        TLSmode,
+        Becomes("`transport_socket`: `UpstreamTlsContext`; of ISTIO_MUTUAL with the secrets `default` and `ROOTCA`"),
     ] = TLSmode.DISABLE
     client_certificate: Annotated[str, Becomes("`tls_certificates.certificate_chain`")] = ""
     private_key: Annotated[str, Becomes("`tls_certificates.private_key`")] = ""

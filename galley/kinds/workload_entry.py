@@ -19,8 +19,11 @@ class WorkloadEntry:
 
     address: Annotated[str, Becomes("`Endpoint.address`")] = ""
     ports: Annotated[tuple[tuple[str, UInt32], ...], Becomes("`Endpoint.address.port_value`")] = ()
-    labels: Annotated[tuple[tuple[str, str], ...], Becomes("in which subsets the endpoint is")] = ()
+    labels: Annotated[
+        tuple[tuple[str, str], ...],
+        Becomes("its subsets; `security.istio.io/tlsMode: istio` says that it takes mutual TLS"),
+    ] = ()
     network: Annotated[str, Becomes("how near it is by `failoverPriority`")] = ""
     locality: Annotated[str, Becomes("`LocalityLbEndpoints.locality`")] = ""
     weight: Annotated[UInt32, Becomes("`LbEndpoint.load_balancing_weight`")] = 0
-    service_account: Annotated[str, Becomes("nothing of its own: the identity of the peer")] = ""
+    service_account: Annotated[str, Becomes("`match_typed_subject_alt_names` of clusters that begin mutual TLS")] = ""

@@ -105,6 +105,12 @@ _SIDECAR_OPTIONS = (
         show_default=True,
         help="Answers /stats/prometheus; 0 for none.",
     ),
+    click.option(
+        "--identity-files",
+        default="",
+        metavar="DIR",
+        help="Folder with cert-chain.pem, key.pem and root-cert.pem: mutual TLS with other proxies.",
+    ),
     click.option("--dns-domain", default="service.consul", show_default=True, help="Last part of the proxy's id."),
 )
 

@@ -8,6 +8,7 @@ from envoy_data_plane.envoy.config.endpoint import v3 as library
 
 from pilot import ir
 from pilot.envoy import codec
+from pilot.envoy.transport import MESH_TLS
 
 UNIX = "unix://"
 _LoadAssignment = codec.message(library.ClusterLoadAssignment)
@@ -30,11 +31,21 @@ def load_assignment(value: ir.LoadAssignment) -> Any:
 
 
 def _endpoint(value: ir.LbEndpoint) -> dict[str, Any]:
-    return {
+    found: dict[str, Any] = {
         "endpoint": {"address": _address(value)},
         "health_status": value.health,
         "load_balancing_weight": {"value": value.weight},
     }
+    if value.takes_mesh_tls:
+        found["metadata"] = _MESH_TLS
+    return found
+
+
+_MESH_TLS = {
+    "filter_metadata": {
+        "envoy.transport_socket_match": {"fields": {key: {"string_value": text} for key, text in MESH_TLS.items()}}
+    }
+}
 
 
 def _address(value: ir.LbEndpoint) -> dict[str, Any]:

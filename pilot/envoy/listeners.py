@@ -9,6 +9,7 @@ from envoy_data_plane.envoy.config.listener import v3 as library
 from envoy_data_plane.envoy.extensions.filters.listener.http_inspector import v3 as inspector_library
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector import v3 as tls_inspector_library
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as manager_library
+from envoy_data_plane.envoy.extensions.filters.network.set_filter_state import v3 as filter_state_library
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_library
 
 from pilot import ir
@@ -23,6 +24,7 @@ from pilot.envoy.transport import server_transport_socket
 
 _Listener = codec.message(library.Listener)
 _Manager = codec.message(manager_library.HttpConnectionManager)
+_SetFilterState = codec.message(filter_state_library.Config)
 _TcpProxy = codec.message(tcp_library.TcpProxy)
 _INSPECTOR = {
     "name": "envoy.filters.listener.http_inspector",
@@ -49,7 +51,8 @@ def listener(value: ir.Listener) -> Any:
         found.listener_filters.add(**_TLS_INSPECTOR)
     if value.http_inspector:
         found.listener_filters.add(**_INSPECTOR)
-        found.listener_filters_timeout.FromTimedelta(DETECTION_TIMEOUT)
+    if value.http_inspector or value.silence is not None:
+        found.listener_filters_timeout.FromTimedelta(DETECTION_TIMEOUT if value.silence is None else value.silence)
         found.continue_on_listener_filters_timeout = True
     return found
 
@@ -76,7 +79,7 @@ def _chain(value: ir.FilterChain) -> dict[str, Any]:
     return {
         "name": value.name,
         **({"filter_chain_match": match} if needed else {}),
-        "filters": _network_filters(value.filter),
+        "filters": [*_alpn(value.filter), *_network_filters(value.filter)],
         **({"transport_socket": server_transport_socket(value.tls)} if value.tls else {}),
     }
 
@@ -96,6 +99,18 @@ def _network_filters(value: ir.HttpConnectionManager | ir.TcpProxy) -> list[dict
     if value.mixer is None or not value.mixer.check:
         return [proxy]
     return [{"name": "envoy.filters.network.ext_authz", "typed_config": codec.pack(tcp_check(value.mixer))}, proxy]
+
+
+def _alpn(value: ir.HttpConnectionManager | ir.TcpProxy) -> list[dict[str, Any]]:
+    """The network filter that says what the connection to the cluster offers, where it is not what the cluster says."""
+    if isinstance(value, ir.HttpConnectionManager) or not value.alpn:
+        return []
+    said = {
+        "object_key": "envoy.network.application_protocols",
+        "format_string": {"text_format_source": {"inline_string": ",".join(value.alpn)}},
+    }
+    config = codec.pack(_SetFilterState(on_new_connection=[said]))
+    return [{"name": "envoy.filters.network.set_filter_state", "typed_config": config}]
 
 
 def _manager(value: ir.HttpConnectionManager) -> Any:

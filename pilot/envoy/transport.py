@@ -11,11 +11,13 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as tls_li
 
 from pilot import ir
 from pilot.envoy import codec
-from pilot.envoy.sources import SECRETS
+from pilot.envoy.sources import AGENT, SECRETS
 
 _UpstreamTlsContext = codec.message(tls_library.UpstreamTlsContext)
 _DownstreamTlsContext = codec.message(tls_library.DownstreamTlsContext)
 _ProxyProtocol = codec.message(proxy_protocol_library.ProxyProtocolUpstreamTransport)
+MESH_TLS = {"tlsMode": "istio"}
+"""What the metadata of an endpoint says for `envoy.transport_socket_match`, in Istio's words."""
 _RAW = {
     "name": "envoy.transport_sockets.raw_buffer",
     "typed_config": codec.pack(codec.message(raw_library.RawBuffer)()),
@@ -25,9 +27,19 @@ _RAW = {
 def transport_socket(value: ir.Cluster) -> dict[str, Any]:
     """The field of that name of envoy.config.cluster.v3.Cluster, in a mapping that is empty for plain TCP."""
     socket = _tls(value.tls) if value.tls else None
+    plain = None
     if value.proxy_protocol:
+        plain = _announced(value.proxy_protocol, _RAW)
         socket = _announced(value.proxy_protocol, socket or _RAW)
+    if socket and value.tls_where_taken:
+        return {"transport_socket_matches": [_match(MESH_TLS, socket), _match({}, plain or _RAW)]}
     return {"transport_socket": socket} if socket else {}
+
+
+def _match(wanted: dict[str, str], socket: dict[str, Any]) -> dict[str, Any]:
+    """One of the sockets of a cluster, for endpoints whose metadata says `wanted`: the first that fits is used."""
+    name = f"tlsMode-{wanted.get('tlsMode', 'disabled')}"
+    return {"name": name, "match": wanted, "transport_socket": socket}
 
 
 def _announced(version: ir.ProxyProtocol, inner: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +87,7 @@ def _validated(ca: ir.SecretRef | None, ca_file: str, expected: Mapping[str, Any
 
 
 def _secret(value: ir.SecretRef) -> dict[str, Any]:
-    return {"name": value.name, "sds_config": SECRETS}
+    return {"name": value.name, "sds_config": SECRETS if value.source is ir.SecretSource.CONTROL_PLANE else AGENT}
 
 
 def _expected(value: ir.Tls | ir.ServerTls, crl_file: str = "") -> dict[str, Any]:

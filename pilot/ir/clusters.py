@@ -115,6 +115,8 @@ class LbEndpoint:
     weight: int = 1
     health: str = "HEALTHY"
     """Envoy's HealthStatus: HEALTHY, UNHEALTHY, DRAINING, DEGRADED."""
+    takes_mesh_tls: bool = False
+    """Whether a proxy of the mesh stands beside it: matters where the cluster's `tls_where_taken` is set."""
 
 
 @attrs.frozen(cache_hash=True)
@@ -157,6 +159,8 @@ class Cluster:
     idle_timeout: timedelta | None = None
     max_connection_duration: timedelta | None = None
     tls: Tls | None = None
+    tls_where_taken: bool = False
+    """Whether `tls` is for endpoints that take TLS of the mesh only, and the others are spoken to in plain text."""
     proxy_protocol: ProxyProtocol | None = None
     endpoints: LoadAssignment | None = None
     """Inline endpoints of a STATIC, STRICT_DNS or LOGICAL_DNS cluster."""

@@ -42,6 +42,8 @@ class TcpProxy:
     idle_timeout: timedelta | None = None
     max_connection_duration: timedelta | None = None
     hash_source_ip: bool = False
+    alpn: tuple[str, ...] = ()
+    """What a TLS connection to the cluster offers, in the place of what the cluster says."""
     tunnel: Tunnel | None = None
     mixer: Mixer | None = None
     access_logs: tuple[AccessLog, ...] = ()
@@ -82,6 +84,9 @@ class Listener:
     chains: tuple[FilterChain, ...]
     http_inspector: bool = False
     tls_inspector: bool = False
+    silence: timedelta | None = None
+    """How long a client may say nothing before it counts as one that lets the server speak first; absent is as long
+    as suits what is looked for."""
     origin: str = ""
 
 

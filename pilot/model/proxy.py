@@ -20,6 +20,7 @@ from galley.kinds.destination_rule import ConnectionPoolSettings
 from pilot.model.agent import NOBODY, Agent, Feature
 from pilot.model.patch import Patch
 from pilot.model.scope import EVERYTHING, Scope
+from pilot.model.security import PERMISSIVE, Identity, Security
 from pilot.model.service import Labels, Locality, Protocol, labels
 
 GRAMMAR = "TYPE~IP~NAME.NAMESPACE~DOMAIN, as in sidecar~10.0.0.1~web-1.default~default.svc.cluster.local"
@@ -94,6 +95,8 @@ class OutboundView:
     """Whether the proxy proved that it is of its namespace, whose secrets it may then be told."""
     telemetry: tuple[str, ...] = ()
     """The Telemetry objects for it, as NAMESPACE/NAME, wider ones first; known once the view is reduced."""
+    identity: Identity | None = None
+    """What it shows peers by mutual TLS; None is a proxy that can show nothing, and speaks plain text."""
 
 
 @attrs.frozen(cache_hash=True)
@@ -116,6 +119,8 @@ class ProxyView:
     version: str = ""
     metadata: Labels = ()
     patches: tuple[Patch, ...] = ()
+    security: Security = PERMISSIVE
+    """What holds for connections to `inbound`; known once the view is reduced."""
 
 
 @attrs.frozen
@@ -159,6 +164,7 @@ def parse_proxy(
             withheld=agent.withheld,
             network=str(metadata.get("NETWORK") or ""),
             edge=kind in ROUTERS,
+            identity=_identity(node_id, metadata),
         ),
         upstreams=tuple(_upstream(node_id, item) for item in _objects(node_id, metadata, "UPSTREAMS")),
         inbound=tuple(_inbound(node_id, item) for item in _objects(node_id, metadata, "INBOUND")),
@@ -170,6 +176,13 @@ def parse_proxy(
     _refuse_workload(node_id, kind, view)
     _refuse_shared_ports(node_id, view)
     return Proxy(id=node_id, kind=kind, address=address, name=str(metadata.get("NAME") or name), view=view)
+
+
+def _identity(node_id: str, metadata: Mapping[str, Any]) -> Identity | None:
+    try:
+        return Identity.of(metadata)
+    except ValueError as error:
+        raise NodeError(f"node {node_id!r}: metadata {error}") from None
 
 
 def _proxyless(node_id: str, metadata: Mapping[str, Any], agent: Agent) -> bool:

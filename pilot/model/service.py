@@ -236,5 +236,11 @@ class Service:
         return next((p for p in self.ports if p.number == number), None)
 
     def differs_in_endpoints_only(self, other: Service) -> bool:
-        """Whether a change from `other` to this one leaves all but endpoints as it was."""
-        return attrs.evolve(self, endpoints=(), origin="") == attrs.evolve(other, endpoints=(), origin="")
+        """Whether a change from `other` to this one leaves all but endpoints as it was, and who they may be."""
+        alike = attrs.evolve(self, endpoints=(), origin="") == attrs.evolve(other, endpoints=(), origin="")
+        return alike and self.accounts == other.accounts
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """Service accounts of its instances, as far as they are known."""
+        return frozenset(endpoint.service_account for endpoint in self.endpoints if endpoint.service_account)

@@ -20,6 +20,8 @@ from pilot.model.service import Port, Protocol, Service
 from pilot.plan import names
 from pilot.plan.load_balancing import load_balancing
 from pilot.plan.locality import shares
+from pilot.plan.mesh_tls import begins_mesh_tls, client_tls, is_istio_mutual
+from pilot.plan.peers import NOTHING_SAID, Peers
 from pilot.plan.policy import Policy, Rule, for_client, policy, subsets
 from pilot.plan.transport import proxy_protocol, tls
 
@@ -27,19 +29,24 @@ UNLIMITED = 2**32 - 1
 CONNECT_TIMEOUT = timedelta(seconds=10)
 
 
-def outbound_clusters(service: Service, rules: Sequence[Rule], view: OutboundView) -> tuple[ir.Cluster, ...]:
+def outbound_clusters(
+    service: Service, rules: Sequence[Rule], view: OutboundView, peers: Peers = NOTHING_SAID
+) -> tuple[ir.Cluster, ...]:
     """Each port whole, then each of its subsets."""
     found = []
     for port in service.distinct_ports:
         origin = str(rules[0]) if rules else ""
-        found.append(_outbound(service, port, "", for_client(policy(rules, port.number), rules, view), view, origin))
+        in_force = for_client(policy(rules, port.number), rules, view)
+        found.append(_outbound(service, port, "", in_force, view, origin, peers))
         for subset, rule in subsets(rules):
             in_force = for_client(policy(rules, port.number, subset), rules, view)
-            found.append(_outbound(service, port, subset.name, in_force, view, str(rule)))
+            found.append(_outbound(service, port, subset.name, in_force, view, str(rule), peers))
     return tuple(found)
 
 
-def _outbound(service: Service, port: Port, subset: str, rule: Policy, view: OutboundView, origin: str) -> ir.Cluster:
+def _outbound(
+    service: Service, port: Port, subset: str, rule: Policy, view: OutboundView, origin: str, peers: Peers
+) -> ir.Cluster:
     pool = rule.connection_pool or kind.ConnectionPoolSettings()
     outlier = rule.outlier_detection
     http = _upgraded(_spoken(port.protocol, rule.tls), pool.http)
@@ -52,10 +59,28 @@ def _outbound(service: Service, port: Port, subset: str, rule: Policy, view: Out
         **_connections(pool.tcp or kind.TCPSettings(), pool.http or kind.HTTPSettings(), _budget_known(rule, view)),
         outlier_detection=_outlier_detection(outlier) if outlier else None,
         healthy_panic_threshold=outlier.min_health_percent if outlier else 0,
-        tls=tls(rule.tls, http, view.system_ca, service.subject_alt_names),
+        **_tls(service, port, subset, rule, view, http, peers),
         proxy_protocol=proxy_protocol(rule.proxy_protocol),
         origin=origin,
     )
+
+
+def _tls(
+    service: Service,
+    port: Port,
+    subset: str,
+    rule: Policy,
+    view: OutboundView,
+    http: ir.UpstreamHttp,
+    peers: Peers,
+) -> dict[str, Any]:
+    """The fields of `ir.Cluster` about TLS: a rule's own, the mesh's, or none."""
+    if is_istio_mutual(rule.tls) or rule.tls is None:
+        if view.identity is None or not begins_mesh_tls(rule.tls, service):
+            return {}
+        found = client_tls(view.identity, peers, service, port, subset, http, rule.tls)
+        return {"tls": found, "tls_where_taken": rule.tls is None}
+    return {"tls": tls(rule.tls, http, view.system_ca, service.subject_alt_names)}
 
 
 def _connections(tcp: kind.TCPSettings, http: kind.HTTPSettings, budget: kind.RetryBudget | None) -> dict[str, Any]:
@@ -122,7 +147,7 @@ def upstream_http(protocol: Protocol) -> ir.UpstreamHttp:
 
 def _spoken(protocol: Protocol, tls: kind.ClientTLSSettings | None) -> ir.UpstreamHttp:
     """The same; and HTTPS whose TLS a rule begins here is HTTP inside, so that each request can ask for its host."""
-    begins_tls = tls is not None and tls.mode is not kind.TLSmode.DISABLE
+    begins_tls = tls is not None and tls.mode in (kind.TLSmode.SIMPLE, kind.TLSmode.MUTUAL)
     return ir.UpstreamHttp.HTTP1 if protocol is Protocol.HTTPS and begins_tls else upstream_http(protocol)
 
 

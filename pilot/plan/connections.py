@@ -8,9 +8,13 @@ import attrs
 
 from galley.kinds import destination_rule as kind
 from pilot import ir
+from pilot.model.service import Protocol
+from pilot.plan import names
 from pilot.plan.client import Client
 from pilot.plan.destination import policy_of
 from pilot.plan.hashing import hashes_source_ip
+from pilot.plan.mesh_tls import TCP_OFFER, begins_mesh_tls
+from pilot.plan.policy import Policy
 
 POST = "POST"
 
@@ -33,8 +37,19 @@ def _kept(client: Client, tcp: ir.TcpProxy) -> ir.TcpProxy:
         idle_timeout=pool.idle_timeout,
         max_connection_duration=pool.max_connection_duration,
         hash_source_ip=hashes_source_ip(client, tcp.clusters),
+        alpn=_alpn(client, tcp, rule),
         tunnel=_tunnel(rule.tunnel) if rule.tunnel else None,
     )
+
+
+def _alpn(client: Client, tcp: ir.TcpProxy, rule: Policy) -> tuple[str, ...]:
+    """A port that names no protocol is offered HTTP by its cluster: connections that are not looked into say TCP."""
+    parsed = names.parse_outbound_cluster(tcp.clusters[0].cluster)
+    service = client.index.hosts.find(parsed[0], client.view.namespace) if parsed else None
+    port = service.port(parsed[1]) if service and parsed else None
+    if service is None or port is None or port.protocol is not Protocol.UNSPECIFIED or client.view.identity is None:
+        return ()
+    return TCP_OFFER if begins_mesh_tls(rule.tls, service) else ()
 
 
 def _tunnel(settings: kind.TunnelSettings) -> ir.Tunnel:

@@ -16,7 +16,9 @@ from pilot.model.proxy import OutboundView
 from pilot.model.service import Endpoint, Health, Labels, Port, Resolution, Service, has_labels
 from pilot.plan import names
 from pilot.plan.locality import by_locality, distributed, rank, shares
+from pilot.plan.mesh_tls import is_istio_mutual, takes_mesh_tls
 from pilot.plan.networks import through_gateways
+from pilot.plan.peers import NOTHING_SAID, Peers
 from pilot.plan.policy import Policy, Rule, policy, subsets
 
 UNIX = "unix://"
@@ -24,13 +26,15 @@ MAX_WEIGHT = 2**32 - 1
 _RANK = {Health.HEALTHY: 0, Health.DRAINING: 1, Health.UNHEALTHY: 2}
 
 
-def load_assignments(service: Service, rules: Sequence[Rule], view: OutboundView) -> tuple[ir.LoadAssignment, ...]:
+def load_assignments(
+    service: Service, rules: Sequence[Rule], view: OutboundView, peers: Peers = NOTHING_SAID
+) -> tuple[ir.LoadAssignment, ...]:
     """One per cluster that `outbound_clusters` makes of the same arguments, in the same order."""
     found = []
     for port in service.distinct_ports:
-        found.append(_assignment(service, port, None, policy(rules, port.number), view))
+        found.append(_assignment(service, port, None, policy(rules, port.number), view, peers))
         for subset, _ in subsets(rules):
-            found.append(_assignment(service, port, subset, policy(rules, port.number, subset), view))
+            found.append(_assignment(service, port, subset, policy(rules, port.number, subset), view, peers))
     return tuple(found)
 
 
@@ -54,15 +58,20 @@ def needs_dns(service: Service) -> bool:
 
 
 def _assignment(
-    service: Service, port: Port, subset: Subset | None, rule: Policy, view: OutboundView
+    service: Service, port: Port, subset: Subset | None, rule: Policy, view: OutboundView, peers: Peers
 ) -> ir.LoadAssignment:
+    name = names.outbound_cluster(service.host, port.number, subset.name if subset else "")
+    if view.identity is None and is_istio_mutual(rule.tls):
+        return ir.LoadAssignment(name)  # Nobody, rather than anybody in plain text.
     chosen = through_gateways(_chosen(service, port, subset.labels if subset else ()), port.protocol, view.network)
-    found = by_locality(((endpoint, _endpoint(endpoint, number)) for endpoint, number in chosen), rank(rule, view))
+
+    def printed(endpoint: Endpoint, number: int) -> ir.LbEndpoint:
+        mesh_tls = view.identity is not None and takes_mesh_tls(endpoint, number, service, peers)
+        return _endpoint(endpoint, number, mesh_tls)
+
+    found = by_locality(((endpoint, printed(endpoint, number)) for endpoint, number in chosen), rank(rule, view))
     percent = shares(rule, view.locality)
-    return ir.LoadAssignment(
-        names.outbound_cluster(service.host, port.number, subset.name if subset else ""),
-        found if percent is None else distributed(found, percent),
-    )
+    return ir.LoadAssignment(name, found if percent is None else distributed(found, percent))
 
 
 def _chosen(service: Service, port: Port, wanted: Labels) -> list[tuple[Endpoint, int]]:
@@ -82,7 +91,7 @@ def _preference(endpoint: Endpoint) -> tuple[int, int]:
     return _RANK[endpoint.health], endpoint.priority
 
 
-def _endpoint(endpoint: Endpoint, port: int) -> ir.LbEndpoint:
+def _endpoint(endpoint: Endpoint, port: int, mesh_tls: bool) -> ir.LbEndpoint:
     health = Health.DRAINING if endpoint.weight == 0 and endpoint.health is Health.HEALTHY else endpoint.health
     weight = min(max(endpoint.weight, 1), MAX_WEIGHT)
-    return ir.LbEndpoint(endpoint.address, port, weight, health.value)
+    return ir.LbEndpoint(endpoint.address, port, weight, health.value, mesh_tls)

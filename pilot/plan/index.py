@@ -35,6 +35,7 @@ from pilot.plan.change import endpoints_only
 from pilot.plan.config_services import NO_SERVICES, with_config_services
 from pilot.plan.locality import asks_for_locality, client_labels
 from pilot.plan.memo import Memo
+from pilot.plan.peers import NOTHING_SAID, Peers
 
 T = TypeVar("T")
 
@@ -165,6 +166,7 @@ class Index:
     config: Config
     asks_for_locality: bool
     """Whether some rule makes traffic depend on where the client runs."""
+    peers: Peers = NOTHING_SAID
     rules_of_destinations: tuple[ConfigObject[DestinationRule], ...] = ()
     mixer: MixerPolicy | None = None
     credentials: Credentials = attrs.field(default=NO_CREDENTIALS, repr=False)
@@ -198,6 +200,7 @@ class Index:
                 (*_source_labels(routing), *client_labels(config.destination_rules)),
             ),
             asks_for_locality=any(map(asks_for_locality, config.destination_rules)),
+            peers=Peers.of(config, before.peers if before else None),
             rules_of_destinations=config.destination_rules,
             mixer=snapshot.mixer,
             credentials=snapshot.credentials,

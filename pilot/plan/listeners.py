@@ -9,10 +9,12 @@ import attrs
 from galley.kinds.destination_rule import TCPSettings
 from pilot import ir
 from pilot.model.proxy import INBOUND_PORT, Inbound, OutboundView, Upstream
+from pilot.model.security import PERMISSIVE, Identity, Security
 from pilot.model.service import Port, Protocol, Resolution, Service
 from pilot.plan import names
 from pilot.plan.client import Client
 from pilot.plan.connections import with_connection_policies
+from pilot.plan.inbound_tls import by_mode
 from pilot.plan.l4_routes import L4Route, connection_routes
 
 OUTBOUND = "virtualOutbound"
@@ -66,7 +68,12 @@ def upstream_listener(client: Client, upstream: Upstream, service: Service | Non
     )
 
 
-def inbound_listener(inbound: Inbound, protocol: Protocol) -> ir.Listener:
+def inbound_listener(
+    inbound: Inbound,
+    protocol: Protocol,
+    security: Security = PERMISSIVE,
+    identity: Identity | None = None,
+) -> ir.Listener:
     """What peers send, handed to the workload; routes inline, since they depend on nothing else."""
     cluster = names.inbound_cluster(inbound.name_port)
     route = ir.Route(
@@ -87,7 +94,7 @@ def inbound_listener(inbound: Inbound, protocol: Protocol) -> ir.Listener:
         max_connection_duration=pool.max_connection_duration,
     )
     chains = _chains(protocol, http, tcp)
-    return ir.Listener(
+    listener = ir.Listener(
         name=INBOUND if inbound.listen == INBOUND_PORT else f"{INBOUND}_{inbound.listen}",
         address=inbound.address,
         port=inbound.listen,
@@ -95,6 +102,7 @@ def inbound_listener(inbound: Inbound, protocol: Protocol) -> ir.Listener:
         chains=chains,
         http_inspector=len(chains) > 1,
     )
+    return by_mode(listener, security.mode_of(inbound.name_port), identity, tcp)
 
 
 def _chains(

@@ -10,6 +10,11 @@ def outbound_cluster(host: str, port: int, subset: str = "") -> str:
     return f"outbound|{port}|{subset}|{host}"
 
 
+def server_name(host: str, port: int, subset: str = "") -> str:
+    """What TLS of the mesh asks for: `outbound_.80_.v1_.web.service.consul`."""
+    return f"outbound_.{port}_.{subset}_.{host}"
+
+
 def parse_outbound_cluster(name: str) -> tuple[str, int, str] | None:
     """Host, port and subset of a name that `outbound_cluster` made; None for another."""
     direction, *rest = name.split("|", 3)

@@ -12,6 +12,7 @@ import attrs
 from galley.kinds.gateway import ServerTLSSettings
 from pilot import ir
 from pilot.model.proxy import NOWHERE, Inbound, OutboundView, ProxyView, Upstream
+from pilot.model.security import PERMISSIVE, Identity, Security
 from pilot.model.service import Protocol, Service, ServiceKey
 from pilot.plan import names
 from pilot.plan.client import Client
@@ -24,6 +25,7 @@ from pilot.plan.gateway_routes import gateway_routes
 from pilot.plan.gateways import Family, GatewayServer, gateway_ports, selected
 from pilot.plan.index import Index
 from pilot.plan.listeners import inbound_listener, outbound_listener, upstream_listener
+from pilot.plan.mesh_tls import file_secrets
 from pilot.plan.mixer import mixer_clusters, of_gateway, of_outbound, with_denials, with_mixer
 from pilot.plan.patches import picked
 from pilot.plan.reach import reachable, reachable_service, services
@@ -35,11 +37,17 @@ from pilot.plan.virtual_hosts import outbound_routes, service_routes
 
 def reduce_view(index: Index, view: ProxyView) -> ProxyView:
     """The view without what no rule asks for, labels, place and version among it, so that more proxies are equal."""
+    security = index.peers.security(view.outbound.namespace, view.outbound.labels)
     kept = tuple((key, value) for key, value in view.outbound.labels if key in index.source_labels)
     place = view.outbound.locality if index.asks_for_locality else NOWHERE
     view = attrs.evolve(view, gateways=selected(index, view.outbound)) if view.router else scoped(index, view)
+    if view.inbound:
+        view = attrs.evolve(view, security=security)
     patches = picked(index, view)
-    outbound = attrs.evolve(view.outbound, labels=kept, locality=place, telemetry=telemetry_for(index, view))
+    # A gRPC client brings its own credentials: what it is told has nothing to show.
+    identity = None if view.proxyless else view.outbound.identity
+    told_of = telemetry_for(index, view)
+    outbound = attrs.evolve(view.outbound, labels=kept, locality=place, telemetry=told_of, identity=identity)
     return attrs.evolve(view, outbound=outbound, version="", metadata=(), patches=patches)
 
 
@@ -65,9 +73,9 @@ def plan_services(index: Index, view: OutboundView) -> ir.Plan:
         return found, _plan_services(index, view, found)
 
     # By the identity of the services: all that there are stay the same tuple while none of them changes.
-    plan = index.routes_memo.get((id(found), view), make)[1]
+    plan = index.routes_memo.get((id(found), view, index.peers), make)[1]
     secrets = told(index, view, cluster_refs(plan.clusters)) if view.secrets else ()
-    return attrs.evolve(plan, secrets=secrets) if secrets else plan
+    return attrs.evolve(plan, secrets=(*plan.secrets, *secrets)) if secrets else plan
 
 
 def _plan_services(index: Index, view: OutboundView, found: tuple[Service, ...]) -> ir.Plan:
@@ -79,7 +87,7 @@ def _plan_services(index: Index, view: OutboundView, found: tuple[Service, ...])
         endpoints += planned.endpoints
     if view.scope.forward_unknown and not view.scope.egress_proxy:
         clusters.append(passthrough_cluster())
-    return ir.Plan(clusters=tuple(clusters), endpoints=tuple(endpoints))
+    return ir.Plan(clusters=tuple(clusters), endpoints=tuple(endpoints), secrets=file_secrets(view.identity))
 
 
 def _plan_service(index: Index, view: OutboundView, service: Service) -> ir.Plan:
@@ -88,12 +96,14 @@ def _plan_service(index: Index, view: OutboundView, service: Service) -> ir.Plan
 
     def make() -> tuple[Service, ir.Plan]:
         clusters, endpoints = resolved(
-            service, outbound_clusters(service, rules, view), load_assignments(service, rules, view)
+            service,
+            outbound_clusters(service, rules, view, index.peers),
+            load_assignments(service, rules, view, index.peers),
         )
         return service, ir.Plan(clusters=tuple(clusters), endpoints=tuple(endpoints))
 
     # The service is kept too, so that no other can come by its identity meanwhile.
-    return index.services_memo.get((id(service), rules, view), make)[1]
+    return index.services_memo.get((id(service), rules, view, index.peers), make)[1]
 
 
 def plan_gateways(index: Index, view: OutboundView, gateways: tuple[str, ...]) -> ir.Plan:
@@ -117,7 +127,7 @@ def plan_endpoints(index: Index, view: OutboundView, key: ServiceKey) -> tuple[i
     service = reachable_service(index, view, key.host)
     if service is None or needs_dns(service):
         return ()
-    return load_assignments(service, index.destination_rules_for(service, view), view)
+    return load_assignments(service, index.destination_rules_for(service, view), view, index.peers)
 
 
 def plan_upstreams(index: Index, view: OutboundView, upstreams: tuple[Upstream, ...]) -> ir.Plan:
@@ -137,7 +147,12 @@ def plan_upstreams(index: Index, view: OutboundView, upstreams: tuple[Upstream, 
 
 
 def plan_inbound(
-    index: Index, namespace: str, inbound: tuple[Inbound, ...], telemetry: tuple[str, ...] = ()
+    index: Index,
+    namespace: str,
+    inbound: tuple[Inbound, ...],
+    telemetry: tuple[str, ...] = (),
+    security: Security = PERMISSIVE,
+    identity: Identity | None = None,
 ) -> ir.Plan:
     """A listener and a cluster for each local port; the protocol is the one said, else the service's."""
     clusters = {}
@@ -146,7 +161,7 @@ def plan_inbound(
         protocol = _protocol(index, namespace, each)
         cluster = inbound_cluster(each, protocol)
         clusters[cluster.name] = cluster
-        listeners.append(with_denials(index, namespace, each, inbound_listener(each, protocol)))
+        listeners.append(with_denials(index, namespace, each, inbound_listener(each, protocol, security, identity)))
     view = OutboundView(namespace, telemetry=telemetry)
     return ir.Plan(clusters=tuple(clusters.values()), listeners=observed(index, view, listeners, SERVER))
 

@@ -64,7 +64,9 @@ def _clusters(
     """Those of a service that gRPC can reach, each with its load assignment if it is told by EDS."""
     rules = index.destination_rules_for(service, view)
     planned, assignments = resolved(
-        service, outbound_clusters(service, rules, view), load_assignments(service, rules, view)
+        service,
+        outbound_clusters(service, rules, view, index.peers),
+        load_assignments(service, rules, view, index.peers),
     )
     told = {each.cluster: each for each in assignments}
     for cluster in planned:

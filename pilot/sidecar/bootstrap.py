@@ -6,6 +6,7 @@ host that only runs sidecars does not load them; a test holds the result against
 
 from __future__ import annotations
 
+import posixpath
 from typing import Any
 
 from pilot.model.proxy import Upstream
@@ -69,6 +70,8 @@ def _metadata(settings: SidecarSettings) -> dict[str, Any]:
     }
     if settings.identity:
         found |= {"MESH_IDENTITY": "sds"} | ({"SERVICE_ACCOUNT": settings.account} if settings.account else {})
+    if settings.identity_files:
+        found |= _identity(settings.identity_files)
     if settings.gateway:
         return found
     return found | {
@@ -77,6 +80,13 @@ def _metadata(settings: SidecarSettings) -> dict[str, Any]:
         "INBOUND": _inbound(settings),
         "UPSTREAMS": [_upstream(each) for each in settings.upstreams],
     }
+
+
+def _identity(folder: str) -> dict[str, str]:
+    """Istio's names for the files of a proxy that serves; what it calls with is the same."""
+    files = {"CERT_CHAIN": "cert-chain.pem", "KEY": "key.pem", "ROOT_CERT": "root-cert.pem"}
+    named = {f"TLS_SERVER_{name}": posixpath.join(folder, file) for name, file in files.items()}
+    return {"MESH_IDENTITY": "files", **named}
 
 
 def _inbound(settings: SidecarSettings) -> list[dict[str, Any]]:

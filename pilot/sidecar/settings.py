@@ -131,9 +131,11 @@ class SidecarSettings:
     dns_domain: str = "service.consul"
     identity: Identity | None = None
     account: str = ""
+    identity_files: str = ""
+    """Folder with the certificate that it shows peers, by the names that `mesh-adapter cert issue` writes."""
 
     def __attrs_post_init__(self) -> None:
-        for check in (_check_names, _check_gateway, _check_address, _check_ports, _check_shared_ports):
+        for check in (_check_names, _check_gateway, _check_identity, _check_address, _check_ports, _check_shared_ports):
             check(self)
 
     @property
@@ -211,6 +213,14 @@ def _check_names(settings: SidecarSettings) -> None:
             raise SettingsError(option, f"{value!r} is no name", "give one without white space and '~'")
     if "." in settings.namespace:
         raise SettingsError("--namespace", f"{settings.namespace!r} has a dot", "give a single word, as in default")
+
+
+def _check_identity(settings: SidecarSettings) -> None:
+    if settings.identity_files and settings.identity:
+        raise SettingsError("--identity-files", "is given beside --identity sds", "leave one of the two out")
+    if settings.identity_files and not settings.identity_files.startswith("/"):
+        said = f"{settings.identity_files!r} is no absolute path"
+        raise SettingsError("--identity-files", said, "name the folder from the root, as Envoy will read it")
 
 
 def _check_gateway(settings: SidecarSettings) -> None:

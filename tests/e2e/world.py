@@ -329,12 +329,18 @@ class Mesh:
         meta: Mapping[str, str] | None = None,
         tags: Iterable[str] = (),
         weight: int = 1,
+        protocol: str | None = None,
+        arguments: Iterable[str] = (),
     ) -> Instance:
-        """A workload that runs and is registered; with a sidecar if asked for."""
+        """A workload that runs and is registered; with a sidecar if asked for, which is given further `arguments`.
+
+        An empty `protocol` leaves it to the bytes what the workload speaks.
+        """
         found = self.workload(service, name, kind=kind)
-        found.meta, found.tags, found.weight = {"protocol": kind, **(meta or {})}, tuple(tags), weight
+        spoken = kind if protocol is None else protocol
+        found.meta, found.tags, found.weight = {"protocol": spoken, **(meta or {})}, tuple(tags), weight
         if sidecar:
-            port = ("--port", str(found.port), "--protocol", kind)
+            port = ("--port", str(found.port), *(("--protocol", spoken) if spoken else ()), *arguments)
             found.sidecar = self._sidecar(found.name, "--service", service, "--instance", found.name, *port)
             found.meta["sidecar-port"] = str(found.sidecar.inbound_port)
         self.register(found)

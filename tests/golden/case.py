@@ -1,9 +1,9 @@
 """One golden case: what a mesh and its configuration are, and what one proxy is told of it, at both borders.
 
 The folder's `input.yaml` holds `services` (the form of a static file, and what only other platforms and the merge tell:
-`aliases`, an endpoint's `health`, `priority`, `network` and `gateways`, and a name as its address), `config` (Istio
-documents), `credentials` (by NAMESPACE/NAME, for a proxy that proved who it is) and `proxy` (the node's metadata, in
-small letters, and its `kind` where it is no sidecar).
+`aliases`, an endpoint's `health`, `priority`, `network`, `gateways` and `account`, and a name as its address), `config`
+(Istio documents), `credentials` (by NAMESPACE/NAME, for a proxy that proved who it is) and `proxy` (the node's
+metadata, in small letters, and its `kind` where it is no sidecar).
 """
 
 from __future__ import annotations
@@ -136,7 +136,14 @@ def _parts(index: Index, view: ProxyView) -> tuple[ir.Plan, ...]:
     return (
         plan_outbound(index, view.outbound),
         plan_upstreams(index, view.outbound, view.upstreams),
-        plan_inbound(index, view.outbound.namespace, view.inbound, view.outbound.telemetry),
+        plan_inbound(
+            index,
+            view.outbound.namespace,
+            view.inbound,
+            view.outbound.telemetry,
+            view.security,
+            view.outbound.identity,
+        ),
     )
 
 
@@ -148,7 +155,6 @@ def resources(case: Case) -> dict[str, list[dict[str, Any]]]:
     return {
         name: [codec.to_json(message.FromString(each.body)) for each in served[type_url].resources.values()]
         for name, (type_url, message) in TYPES.items()
-        if name != "secrets" or served[type_url].resources
     }
 
 
@@ -195,6 +201,7 @@ def _endpoint(
     priority: int = 0,
     network: str = "",
     gateways: Iterable[Mapping[str, Any]] = (),
+    account: str = "",
 ) -> Endpoint:
     listening = ports or {each.name: port for each in service_ports}
     return Endpoint(
@@ -207,5 +214,6 @@ def _endpoint(
         health=Health(health or ("HEALTHY" if healthy else "UNHEALTHY")),
         priority=priority,
         network=network,
+        service_account=account,
         gateways=tuple(NetworkGateway(**each) for each in gateways),
     )

@@ -50,7 +50,9 @@ def _with_secrets(case: str, resources: Resources) -> Resources:
         if not isinstance(value, dict):
             return value
         if "sds_config" in value:
-            part = "validation_context" if "root" in value["name"] or value["name"].endswith("-cacert") else PAIR
+            part = (
+                "validation_context" if "root" in value["name"].lower() or value["name"].endswith("-cacert") else PAIR
+            )
             found.setdefault(value["name"], {part: dict.fromkeys(STAND_INS[part])})
             return {"name": f"{case}/{value['name']}"}
         return {key: static(each) for key, each in value.items() if key != "watched_directory"}

@@ -321,10 +321,10 @@ BAD = [
         "remove it",
     ),
     (
-        destination_rule("host: a\ntrafficPolicy: {tls: {mode: ISTIO_MUTUAL}}\n"),
-        "mode:",
-        "spec.trafficPolicy.tls.mode ISTIO_MUTUAL is not supported by this version of mesh-adapter: no mesh identities",
-        "use one of DISABLE",
+        destination_rule("host: a\ntrafficPolicy: {tls: {mode: ISTIO_MUTUAL, privateKey: /key.pem}}\n"),
+        "privateKey:",
+        "spec.trafficPolicy.tls.privateKey can't be given with mode ISTIO_MUTUAL",
+        "use MUTUAL",
     ),
     (
         destination_rule("host: a\ntrafficPolicy: {outlierDetection: {maxEjectionPercent: 101}}\n"),

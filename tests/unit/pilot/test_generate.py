@@ -61,11 +61,11 @@ ALL = set(ORDER)
 def test_before_any_update_there_is_a_listener_and_nothing_behind_it() -> None:
     found = Generator().resources(PLAIN)
     assert {type_url: list(found[type_url].resources) for type_url in ORDER} == {
-        SDS: [],
         CDS: [],
         EDS: [],
         LDS: ["virtualOutbound"],
         RDS: ["15001"],
+        SDS: [],
     }
 
 
