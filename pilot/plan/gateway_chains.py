@@ -15,13 +15,13 @@ from galley.hostnames import ANY_HOST, shared_hosts
 from galley.kinds import gateway as kind
 from pilot import ir
 from pilot.model.service import Protocol
+from pilot.plan.alt_names import alt_name
 from pilot.plan.connections import with_connection_policies
 from pilot.plan.credentials import server_cas, server_pairs
 from pilot.plan.gateway_routes import http_route_name, https_route_name, speaks_https
 from pilot.plan.gateways import Family, GatewayPort, GatewayServer
 from pilot.plan.l4_routes import L4Route, tcp_routes, tls_routes
 from pilot.plan.listeners import listener_name, manager
-from pilot.plan.transport import alt_name
 
 HTTP_ALPN = ("h2", "http/1.1")
 TLS = "tls"

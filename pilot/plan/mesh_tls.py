@@ -14,8 +14,8 @@ from pilot import ir
 from pilot.model.security import TLS_MODE, Files, Identity, PeerMode
 from pilot.model.service import Endpoint, Port, Service
 from pilot.plan import names
+from pilot.plan.alt_names import alt_name
 from pilot.plan.peers import Peers
-from pilot.plan.transport import alt_name
 
 ALPN_TCP = ("istio-peer-exchange", "istio")
 ALPN_HTTP = ("istio-http/1.0", "istio-http/1.1", "istio-h2")

@@ -7,10 +7,9 @@ certificate has to be for that host unless the rule names others.
 
 from __future__ import annotations
 
-import ipaddress
-
 from galley.kinds import destination_rule as kind
 from pilot import ir
+from pilot.plan.alt_names import alt_name
 from pilot.plan.credentials import bundle, pair
 
 HTTP2_ALPN = ("h2",)
@@ -53,16 +52,3 @@ def _ca_file(settings: kind.ClientTLSSettings, system_ca: str) -> str:
 
 def proxy_protocol(settings: kind.ProxyProtocol | None) -> ir.ProxyProtocol | None:
     return ir.ProxyProtocol(settings.version.value) if settings else None
-
-
-def alt_name(name: str) -> ir.AltName:
-    """Of the type that the name looks like: Envoy compares names of one type only."""
-    if "://" in name:
-        return ir.AltName(ir.AltNameKind.URI, name)
-    if "@" in name:
-        return ir.AltName(ir.AltNameKind.EMAIL, name)
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return ir.AltName(ir.AltNameKind.DNS, name)
-    return ir.AltName(ir.AltNameKind.IP_ADDRESS, name)
