@@ -155,6 +155,7 @@ def resources(case: Case) -> dict[str, list[dict[str, Any]]]:
     return {
         name: [codec.to_json(message.FromString(each.body)) for each in served[type_url].resources.values()]
         for name, (type_url, message) in TYPES.items()
+        if name != "secrets" or served[type_url].resources
     }
 
 
