@@ -15,6 +15,7 @@ BENCHMARKS = (
     "gateway_api",
     "citadel_sign",
     "citadel_restart",
+    "citadel_rotation",
     "mixer_dispatch",
     "mixer_quota",
     "mixer_check",

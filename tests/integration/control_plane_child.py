@@ -32,7 +32,8 @@ class Child:
         (folder / "services.yaml").write_text(SERVICES)
         addresses = {"--xds-addr": self.xds, "--xds-tls-addr": self.tls, "--http-addr": self.http}
         words = [word for name, port in addresses.items() for word in (name, f"127.0.0.1:{port}")]
-        command = [COMMAND, "start", "--static-file", str(folder / "services.yaml"), *words, *options]
+        words += ["--components", "pilot", "--static-file", str(folder / "services.yaml")]
+        command = [COMMAND, "start", *words, *options]
         self.process = Process("start", command, folder=folder, environment=environment)
 
     def start(self) -> None:

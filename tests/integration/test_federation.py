@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 import urllib.request
@@ -16,8 +17,11 @@ from cryptography import x509
 from citadel import federation, identity, jwk, profile
 from citadel.federation import Federated, FederationError
 from citadel.workload_messages import X509SVIDResponse
+from tests.e2e.traffic import Connection
+from tests.integration import mtls_pair
 from tests.integration.agents import Envoyish, RunningAgent, until, watch
 from tests.integration.secure_plane import SecurePlane
+from tests.servers.envoy import Envoy
 from tests.servers.ports import free_ports
 from tests.servers.tls import Authority
 
@@ -124,3 +128,31 @@ async def test_by_a_certificate_of_the_web(tmp_path: Path, monkeypatch: pytest.M
 async def test_what_can_t_be_federated_is_a_usage_error(tmp_path: Path, spec: str, reason: str) -> None:
     with pytest.raises(click.UsageError, match=reason):
         SecurePlane(tmp_path, federate=(spec,))
+
+
+async def test_envoys_of_a_federated_mesh_know_each_other_by_their_own_roots(tmp_path: Path) -> None:
+    """Envoy's SPIFFE validator, with two trust domains in it, takes the peer of the own one; a real handshake."""
+    (tmp_path / "other").mkdir()
+    async with SecurePlane(tmp_path / "other", domain="other.org") as other:
+        (tmp_path / "other.json").write_bytes(other.security.trust.bundle())
+    away = f"other.org=https://127.0.0.1:1/,spiffe-id={OTHER}{ENDPOINT},bundle-file={tmp_path}/other.json"
+    async with SecurePlane(tmp_path, federate=(away,)) as plane, contextlib.AsyncExitStack() as stack:
+        agents = {}
+        for name in ("caller", "callee"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "token").write_text(plane.join_token(name))
+            agents[name] = await stack.enter_async_context(RunningAgent(plane, tmp_path / name))
+        for agent in agents.values():
+            await until(lambda agent=agent: len(agent.held.x509) == 2, "told of both")  # type: ignore[misc]
+        port, server_port = free_ports(2)
+        callee = Envoy(tmp_path / "envoy-callee", mtls_pair.server(str(agents["callee"].path), server_port))
+        caller = Envoy(tmp_path / "envoy-caller", mtls_pair.client(str(agents["caller"].path), port, server_port))
+        try:
+            for envoy in (callee, caller):
+                await asyncio.to_thread(envoy.start)
+                await asyncio.to_thread(envoy.wait_live)
+            with contextlib.closing(Connection(port, "callee")) as connection:
+                assert (await asyncio.to_thread(connection.send)).status == 200
+        finally:
+            for envoy in (caller, callee):
+                await asyncio.to_thread(envoy.stop)

@@ -1,7 +1,7 @@
 """Certificates of ten seconds and new roots under the load of two real Envoys: not one request fails.
 
 The embedded CA goes through a whole rotation, the control plane killed at each step of it; Vault is sealed in the
-midst of one. `bench/rotation.py` runs the same for ten minutes.
+midst of one. `bench/citadel_rotation.py` runs leaves for ten minutes.
 """
 
 from __future__ import annotations
