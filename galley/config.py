@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
+from galley.kinds.authorization_policy import AuthorizationPolicy
 from galley.kinds.destination_rule import DestinationRule
 from galley.kinds.envoy_filter import EnvoyFilter
 from galley.kinds.gateway import Gateway
@@ -78,6 +79,8 @@ class ConfigObject(Generic[T_co]):
     origin: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     created: datetime.datetime | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
+    """Those of Istio's own (`istio.io/…`), sorted by key."""
 
     @property
     def key(self) -> ObjectKey:
@@ -126,6 +129,7 @@ class Config:
     gateways: tuple[ConfigObject[Gateway], ...] = ()
     mesh_configs: tuple[ConfigObject[MeshConfig], ...] = ()
     telemetries: tuple[ConfigObject[Telemetry], ...] = ()
+    authorization_policies: tuple[ConfigObject[AuthorizationPolicy], ...] = ()
     peer_authentications: tuple[ConfigObject[PeerAuthentication], ...] = ()
     rules: tuple[ConfigObject[Rule], ...] = ()
     handlers: tuple[ConfigObject[Handler], ...] = ()
@@ -172,6 +176,7 @@ _FIELDS = {
     "Gateway": "gateways",
     "MeshConfig": "mesh_configs",
     "Telemetry": "telemetries",
+    "AuthorizationPolicy": "authorization_policies",
     "PeerAuthentication": "peer_authentications",
     "rule": "rules",
     "handler": "handlers",

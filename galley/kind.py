@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import attrs
 
+from galley.checks.authorization_policy import check_authorization_policy
 from galley.checks.destination_rule import check_destination_rule
 from galley.checks.envoy_filter import check_envoy_filter
 from galley.checks.gateway import check_gateway
@@ -40,6 +41,7 @@ from galley.checks.telemetry import check_telemetry
 from galley.checks.virtual_service import check_virtual_service
 from galley.checks.workload_entry import check_workload_entry, check_workload_group
 from galley.finding import Finding
+from galley.kinds.authorization_policy import AuthorizationPolicy
 from galley.kinds.destination_rule import DestinationRule
 from galley.kinds.envoy_filter import EnvoyFilter
 from galley.kinds.gateway import Gateway
@@ -137,6 +139,14 @@ _MESH: tuple[Kind[Any], ...] = (
 _SECURITY_VERSIONS = ("v1beta1", "v1")
 
 _SECURITY: tuple[Kind[Any], ...] = (
+    Kind(
+        "AuthorizationPolicy",
+        SECURITY,
+        _SECURITY_VERSIONS,
+        AuthorizationPolicy,
+        check_authorization_policy,
+        may_be_empty=True,
+    ),
     Kind(
         "PeerAuthentication",
         SECURITY,

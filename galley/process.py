@@ -166,7 +166,7 @@ def _accept(before: InForce | None, new: ConfigObject[Any], now: datetime.dateti
 
 
 def _metadata(each: ConfigObject[Any]) -> tuple[object, ...]:
-    return each.labels, each.created
+    return each.labels, each.created, each.annotations
 
 
 def _perhaps_meant(held: Iterable[_Held], former: Mapping[ObjectKey | None, _Held]) -> Iterator[_Held]:

@@ -20,6 +20,8 @@ from galley.finding import Finding, related
 from galley.kind import NO_CHECKS, Checks, Kind, find_kind
 
 DEFAULT_NAMESPACE = "default"
+OF_ISTIO = "istio.io/"
+"""How the annotations begin that mean something here."""
 
 
 @attrs.frozen
@@ -30,12 +32,12 @@ class _Metadata:
     namespace: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     creation_timestamp: str = ""
+    annotations: tuple[tuple[str, str], ...] = ()
 
 
 # The rest of ObjectMeta: what Kubernetes or a tool writes. Known, so that a misspelt name is still noticed.
 _UNREAD_METADATA = frozenset(
     {
-        "annotations",
         "deletionGracePeriodSeconds",
         "deletionTimestamp",
         "finalizers",
@@ -178,7 +180,14 @@ def _problem(document: Document, subject: str, finding: Finding) -> Problem:
 
 def _object(document: Document, key: ObjectKey, spec: Any, metadata: _Metadata) -> ConfigObject[Any]:
     return ConfigObject(
-        key.kind, key.namespace, key.name, spec, origin(document), metadata.labels, created(metadata.creation_timestamp)
+        key.kind,
+        key.namespace,
+        key.name,
+        spec,
+        origin(document),
+        metadata.labels,
+        created(metadata.creation_timestamp),
+        tuple((name, value) for name, value in metadata.annotations if name.startswith(OF_ISTIO)),
     )
 
 

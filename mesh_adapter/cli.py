@@ -21,6 +21,7 @@ COMMANDS = {
     "proxy-status": "mesh_adapter.commands.proxy_status:proxy_status",
     "platforms": "mesh_adapter.commands.platforms:platforms",
     "proxy-config": "mesh_adapter.commands.proxy_config:proxy_config",
+    "authz": "mesh_adapter.commands.authz:authz",
     "cert": "mesh_adapter.commands.cert:cert",
     "demo": "mesh_adapter.commands.demo:demo",
     "mixer": "mesh_adapter.commands.mixer:mixer",

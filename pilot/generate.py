@@ -23,7 +23,7 @@ from pilot.envoy.emit import Emitter
 from pilot.envoy.patches.apply import NO_PATCHES, LeftOut, Patches, patches_for
 from pilot.model.catalog import Catalog
 from pilot.model.proxy import Inbound, OutboundView, ProxyView, Upstream
-from pilot.model.security import Identity, Security
+from pilot.model.security import PERMISSIVE, Identity, Security
 from pilot.model.service import ServiceKey
 from pilot.model.snapshot import Snapshot
 from pilot.plan.change import endpoints_only
@@ -93,9 +93,10 @@ class _Gateways:
     view: OutboundView
     gateways: tuple[str, ...]
     patches: Patches = NO_PATCHES
+    security: Security = PERMISSIVE
 
     def plan(self, index: Index) -> ir.Plan:
-        return plan_gateways(index, self.view, self.gateways)
+        return plan_gateways(index, self.view, self.gateways, self.security)
 
 
 @attrs.frozen(cache_hash=True)
@@ -144,7 +145,7 @@ def _parts_of(view: ProxyView) -> tuple[_Part, ...]:
         gateway = PatchContext.GATEWAY
         return (
             _Services(outbound, patches_for(view.patches, gateway, (CDS,))),
-            _Gateways(outbound, view.gateways, patches_for(view.patches, gateway, (LDS,))),
+            _Gateways(outbound, view.gateways, patches_for(view.patches, gateway, (LDS,)), view.security),
             _Mixer(),
         )
     return (

@@ -133,6 +133,30 @@ class DefaultProviders:
     access_logging: Annotated[tuple[str, ...], Becomes("`access_log`")] = ()
 
 
+class Normalization(enum.Enum):
+    """What is done to paths before policies, routes and workloads see them; each does what the one before does.
+
+    BASE resolves `.` and `..` and makes slashes of backslashes; MERGE_SLASHES makes one of several;
+    DECODE_AND_MERGE_SLASHES makes slashes of `%2F` and `%5C` first. DEFAULT is the last where an AuthorizationPolicy
+    of the workload looks at paths, else BASE.
+    """
+
+    DEFAULT = "DEFAULT"
+    NONE = "NONE"
+    BASE = "BASE"
+    MERGE_SLASHES = "MERGE_SLASHES"
+    DECODE_AND_MERGE_SLASHES = "DECODE_AND_MERGE_SLASHES"
+
+
+@attrs.frozen
+class ProxyPathNormalization:
+    """How paths are normalized where peers and clients come in."""
+
+    normalization: Annotated[
+        Normalization, Becomes("`normalize_path`, `merge_slashes`, `path_with_escaped_slashes_action`")
+    ] = Normalization.DEFAULT
+
+
 @attrs.frozen
 class MeshConfig:
     """One object without a namespace; of several the first by name counts."""
@@ -144,3 +168,4 @@ class MeshConfig:
     access_log_encoding: Annotated[AccessLogEncoding, Becomes("which of the two")] = AccessLogEncoding.TEXT
     extension_providers: Annotated[tuple[ExtensionProvider, ...], Becomes("what they are named for")] = ()
     default_providers: DefaultProviders | None = None
+    path_normalization: ProxyPathNormalization | None = None

@@ -278,7 +278,8 @@ def _fill_type(
         field.type = _SCALARS[meta.proto_type]  # type: ignore[assignment]
     elif issubclass(target, enum.IntEnum):
         field.type = _F.TYPE_ENUM
-        field.type_name = f".{_enum_node(target).name}.Value"
+        own = f".{_enum_node(target).name}.Value"
+        field.type_name = f".google.protobuf.{target.__name__}" if _is_well_known(target) else own
     else:
         field.type = _F.TYPE_MESSAGE
         field.type_name = "." + full_name(target)

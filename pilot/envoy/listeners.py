@@ -9,6 +9,7 @@ from envoy_data_plane.envoy.config.listener import v3 as library
 from envoy_data_plane.envoy.extensions.filters.listener.http_inspector import v3 as inspector_library
 from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector import v3 as tls_inspector_library
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as manager_library
+from envoy_data_plane.envoy.extensions.filters.network.rbac import v3 as rbac_library
 from envoy_data_plane.envoy.extensions.filters.network.set_filter_state import v3 as filter_state_library
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy import v3 as tcp_library
 
@@ -17,6 +18,7 @@ from pilot.envoy import codec
 from pilot.envoy.access_logs import access_log
 from pilot.envoy.filters import http_filters
 from pilot.envoy.mixer import http_log, tcp_check, tcp_log
+from pilot.envoy.rbac import filter_fields
 from pilot.envoy.routes import route_configuration
 from pilot.envoy.sources import ADS, origin_metadata
 from pilot.envoy.tracing import request_id, tracing
@@ -25,6 +27,7 @@ from pilot.envoy.transport import server_transport_socket
 _Listener = codec.message(library.Listener)
 _Manager = codec.message(manager_library.HttpConnectionManager)
 _SetFilterState = codec.message(filter_state_library.Config)
+_Rbac = codec.message(rbac_library.Rbac)
 _TcpProxy = codec.message(tcp_library.TcpProxy)
 _INSPECTOR = {
     "name": "envoy.filters.listener.http_inspector",
@@ -79,7 +82,7 @@ def _chain(value: ir.FilterChain) -> dict[str, Any]:
     return {
         "name": value.name,
         **({"filter_chain_match": match} if needed else {}),
-        "filters": [*_alpn(value.filter), *_network_filters(value.filter)],
+        "filters": [*_rbac(value.filter), *_alpn(value.filter), *_network_filters(value.filter)],
         **({"transport_socket": server_transport_socket(value.tls)} if value.tls else {}),
     }
 
@@ -101,6 +104,15 @@ def _network_filters(value: ir.HttpConnectionManager | ir.TcpProxy) -> list[dict
     return [{"name": "envoy.filters.network.ext_authz", "typed_config": codec.pack(tcp_check(value.mixer))}, proxy]
 
 
+def _rbac(value: ir.HttpConnectionManager | ir.TcpProxy) -> list[dict[str, Any]]:
+    """Who may connect; of HTTP each request is asked instead."""
+    if isinstance(value, ir.HttpConnectionManager):
+        return []
+    stat = {"stat_prefix": "tcp."}
+    found = (codec.pack(_Rbac(**filter_fields(each), **stat)) for each in value.authorization)
+    return [{"name": "envoy.filters.network.rbac", "typed_config": each} for each in found]
+
+
 def _alpn(value: ir.HttpConnectionManager | ir.TcpProxy) -> list[dict[str, Any]]:
     """The network filter that says what the connection to the cluster offers, where it is not what the cluster says."""
     if isinstance(value, ir.HttpConnectionManager) or not value.alpn:
@@ -114,13 +126,14 @@ def _alpn(value: ir.HttpConnectionManager | ir.TcpProxy) -> list[dict[str, Any]]
 
 
 def _manager(value: ir.HttpConnectionManager) -> Any:
-    """Streams may idle (WebSocket, gRPC): Istio switches Envoy's five minutes off too. Paths are normalized."""
+    """Streams may idle (WebSocket, gRPC): Istio switches Envoy's five minutes off too."""
     found = _Manager(
         stat_prefix=value.stat_prefix,
         http_filters=http_filters(value),
         upgrade_configs=[{"upgrade_type": each} for each in value.upgrades],
         use_remote_address={"value": value.use_remote_address},
-        normalize_path={"value": True},
+        normalize_path={"value": value.normalize_path},
+        merge_slashes=value.merge_slashes,
         stream_idle_timeout=timedelta(0),
         server_name=value.server_name,
         access_log=[access_log(each) for each in value.access_logs],
@@ -128,6 +141,8 @@ def _manager(value: ir.HttpConnectionManager) -> Any:
     )
     if value.mixer and value.mixer.report:
         found.access_log.append(http_log(value.mixer))
+    if value.unescape_slashes:
+        found.path_with_escaped_slashes_action = "UNESCAPE_AND_FORWARD"
     if value.routes:
         found.route_config.CopyFrom(route_configuration(value.routes))
     else:

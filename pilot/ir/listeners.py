@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import attrs
 
+from pilot.ir.authorization import Rbac
 from pilot.ir.mixer import Mixer
 from pilot.ir.routes import RouteConfiguration, WeightedCluster
 from pilot.ir.telemetry import AccessLog, Tracing
@@ -33,6 +34,11 @@ class HttpConnectionManager:
     mixer: Mixer | None = None
     access_logs: tuple[AccessLog, ...] = ()
     tracing: Tracing | None = None
+    authorization: tuple[Rbac, ...] = ()
+    """Who may ask, in this order."""
+    normalize_path: bool = True
+    merge_slashes: bool = False
+    unescape_slashes: bool = False
 
 
 @attrs.frozen(cache_hash=True)
@@ -47,6 +53,8 @@ class TcpProxy:
     tunnel: Tunnel | None = None
     mixer: Mixer | None = None
     access_logs: tuple[AccessLog, ...] = ()
+    authorization: tuple[Rbac, ...] = ()
+    """Who may connect, in this order."""
 
 
 @attrs.frozen(cache_hash=True)

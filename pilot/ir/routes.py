@@ -11,6 +11,7 @@ import attrs
 class MatchKind(enum.Enum):
     EXACT = "exact"
     PREFIX = "prefix"
+    SUFFIX = "suffix"
     REGEX = "regex"
     PRESENT = "present"
     ELEMENTS = "elements"
@@ -18,7 +19,7 @@ class MatchKind(enum.Enum):
 
 @attrs.frozen(cache_hash=True)
 class StringMatch:
-    """Exact, prefix or RE2 full match of a value; PRESENT asks only that there is one.
+    """Exact, prefix, suffix or RE2 full match of a value; PRESENT asks only that there is one.
 
     ELEMENTS is of paths: `/a` takes `/a` and `/a/b`, and not `/ab`.
     """

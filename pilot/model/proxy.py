@@ -120,7 +120,7 @@ class ProxyView:
     metadata: Labels = ()
     patches: tuple[Patch, ...] = ()
     security: Security = PERMISSIVE
-    """What holds for connections to `inbound`; known once the view is reduced."""
+    """What holds for connections to `inbound`, or to a router; known once the view is reduced."""
 
 
 @attrs.frozen

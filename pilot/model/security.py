@@ -73,6 +73,8 @@ class Security:
 
     mode: PeerMode = PeerMode.PERMISSIVE
     port_modes: tuple[tuple[int, PeerMode], ...] = ()
+    authorization: tuple[str, ...] = ()
+    """The AuthorizationPolicies for the workload, as NAMESPACE/NAME."""
 
     def mode_of(self, port: int) -> PeerMode:
         """Of a port of the workload."""

@@ -30,6 +30,7 @@ from pilot.model.mixer import MixerPolicy
 from pilot.model.proxy import OutboundView
 from pilot.model.service import Service, has_labels
 from pilot.model.snapshot import Snapshot
+from pilot.plan.authorization import Policies
 from pilot.plan.bindings import MESH, applies_to
 from pilot.plan.change import endpoints_only
 from pilot.plan.config_services import NO_SERVICES, with_config_services
@@ -167,6 +168,8 @@ class Index:
     asks_for_locality: bool
     """Whether some rule makes traffic depend on where the client runs."""
     peers: Peers = NOTHING_SAID
+    policies: Policies = attrs.field(factory=Policies)
+    """Who may ask whom."""
     rules_of_destinations: tuple[ConfigObject[DestinationRule], ...] = ()
     mixer: MixerPolicy | None = None
     credentials: Credentials = attrs.field(default=NO_CREDENTIALS, repr=False)
@@ -200,6 +203,7 @@ class Index:
                 (*_source_labels(routing), *client_labels(config.destination_rules)),
             ),
             asks_for_locality=any(map(asks_for_locality, config.destination_rules)),
+            policies=Policies.of(config),
             peers=Peers.of(config, before.peers if before else None),
             rules_of_destinations=config.destination_rules,
             mixer=snapshot.mixer,

@@ -15,6 +15,7 @@ from pilot.model.proxy import NOWHERE, Inbound, OutboundView, ProxyView, Upstrea
 from pilot.model.security import PERMISSIVE, Identity, Security
 from pilot.model.service import Protocol, Service, ServiceKey
 from pilot.plan import names
+from pilot.plan.authorization import guarded
 from pilot.plan.client import Client
 from pilot.plan.clusters import inbound_cluster, outbound_clusters, passthrough_cluster
 from pilot.plan.credentials import cluster_refs, server_secrets, told
@@ -37,11 +38,14 @@ from pilot.plan.virtual_hosts import outbound_routes, service_routes
 
 def reduce_view(index: Index, view: ProxyView) -> ProxyView:
     """The view without what no rule asks for, labels, place and version among it, so that more proxies are equal."""
-    security = index.peers.security(view.outbound.namespace, view.outbound.labels)
+    security = attrs.evolve(
+        index.peers.security(view.outbound.namespace, view.outbound.labels),
+        authorization=index.policies.names(view.outbound.namespace, view.outbound.labels),
+    )
     kept = tuple((key, value) for key, value in view.outbound.labels if key in index.source_labels)
     place = view.outbound.locality if index.asks_for_locality else NOWHERE
     view = attrs.evolve(view, gateways=selected(index, view.outbound)) if view.router else scoped(index, view)
-    if view.inbound:
+    if view.inbound or view.router:
         view = attrs.evolve(view, security=security)
     patches = picked(index, view)
     # A gRPC client brings its own credentials: what it is told has nothing to show.
@@ -106,10 +110,16 @@ def _plan_service(index: Index, view: OutboundView, service: Service) -> ir.Plan
     return index.services_memo.get((id(service), rules, view, index.peers), make)[1]
 
 
-def plan_gateways(index: Index, view: OutboundView, gateways: tuple[str, ...]) -> ir.Plan:
+def plan_gateways(
+    index: Index, view: OutboundView, gateways: tuple[str, ...], security: Security = PERMISSIVE
+) -> ir.Plan:
     """The listeners and routes of a router that these Gateways select."""
     ports = gateway_ports(index, view, gateways)
-    listeners = (found for port in ports if (found := gateway_listener(port)))
+    listeners = (
+        guarded(found, index.policies, security.authorization, port.number, index.peers)
+        for port in ports
+        if (found := gateway_listener(port))
+    )
     return ir.Plan(
         listeners=observed(index, view, with_mixer(listeners, of_gateway(index, view)), CLIENT),
         routes=tuple(found for port in ports for found in gateway_routes(port)),
@@ -161,7 +171,9 @@ def plan_inbound(
         protocol = _protocol(index, namespace, each)
         cluster = inbound_cluster(each, protocol)
         clusters[cluster.name] = cluster
-        listeners.append(with_denials(index, namespace, each, inbound_listener(each, protocol, security, identity)))
+        listener = inbound_listener(each, protocol, security, identity)
+        listener = guarded(listener, index.policies, security.authorization, each.name_port, index.peers)
+        listeners.append(with_denials(index, namespace, each, listener))
     view = OutboundView(namespace, telemetry=telemetry)
     return ir.Plan(clusters=tuple(clusters.values()), listeners=observed(index, view, listeners, SERVER))
 

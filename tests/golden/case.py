@@ -130,7 +130,7 @@ def plan(case: Case) -> ir.Plan:
 
 def _parts(index: Index, view: ProxyView) -> tuple[ir.Plan, ...]:
     if view.router:
-        return (plan_services(index, view.outbound), plan_gateways(index, view.outbound, view.gateways))
+        return (plan_services(index, view.outbound), plan_gateways(index, view.outbound, view.gateways, view.security))
     if view.proxyless:
         return (plan_proxyless(index, view.outbound),)
     return (

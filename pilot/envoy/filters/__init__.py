@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pilot import ir
+from pilot.envoy.filters.authorization import authorization
 from pilot.envoy.filters.cors import cors
 from pilot.envoy.filters.dynamic_forward_proxy import dynamic_forward_proxy
 from pilot.envoy.filters.fault import fault
@@ -25,4 +26,11 @@ HTTP_FILTERS: tuple[Callable[[ir.HttpConnectionManager], Any | None], ...] = (
 
 
 def http_filters(value: ir.HttpConnectionManager) -> list[Any]:
-    return [found for make in HTTP_FILTERS if (found := make(value)) is not None]
+    """The tuple's, and behind what browsers may ask the filters of who may ask at all."""
+    made = ((make, make(value)) for make in HTTP_FILTERS)
+    before: list[Any] = []
+    for make, found in made:
+        if make is dynamic_forward_proxy:
+            before += authorization(value)
+        before += [] if found is None else [found]
+    return before
