@@ -6,7 +6,7 @@ the order in which events of different platforms arrived, so that two control pl
 
 Services are one if their namespace and host are equal, or (unless switched off) their namespace and name. The one
 service goes by the host that the earliest platform gave it; the other hosts are its aliases. Rules and reasons:
-docs/reference/platforms.md, docs/adr/0014-one-service-of-many-platforms.md.
+docs/reference/platforms.md, docs/adr/0025-one-service-of-many-platforms.md.
 """
 
 from __future__ import annotations

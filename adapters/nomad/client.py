@@ -1,6 +1,6 @@
 """A thin client of Nomad's HTTP API: indexed reads and the event stream, which python-nomad does not give.
 
-Used by `adapters.nomad.loop` and the threads around it. Why not python-nomad alone: docs/adr/0011-nomad-client.md. It
+Used by `adapters.nomad.loop` and the threads around it. Why not python-nomad alone: docs/adr/0024-nomad-client.md. It
 knows HTTP, Nomad's headers and lines; it does not know what an answer means.
 """
 

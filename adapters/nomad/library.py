@@ -2,7 +2,7 @@
 
 Used for single reads (regions, the agent, versions of a job, the token itself) by `adapters.nomad`. Its own client
 checks no certificate unless told to, and lets NOMAD_ADDR, NOMAD_TOKEN, NOMAD_REGION and NOMAD_NAMESPACE stand in for
-what the caller left out; nothing of that is left here (docs/adr/0011-nomad-client.md).
+what the caller left out; nothing of that is left here (docs/adr/0024-nomad-client.md).
 """
 
 from __future__ import annotations
