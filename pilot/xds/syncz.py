@@ -8,7 +8,8 @@ from datetime import datetime
 import attrs
 
 from pilot.xds.protocol import Node, TypeStatus
-from pilot.xds.resource import SHORT_NAMES
+from pilot.xds.protocol.status import State
+from pilot.xds.resource import SDS, SHORT_NAMES
 
 
 @attrs.frozen
@@ -37,8 +38,13 @@ def _connection(connection: ConnectionStatus) -> dict[str, object]:
         "connectedAt": connection.connected_at.isoformat(),
         "userAgent": connection.node.user_agent_name,
         "version": connection.node.user_agent_version,
-        "types": {SHORT_NAMES[status.type_url]: _type(status) for status in connection.types},
+        "types": {SHORT_NAMES[status.type_url]: _type(status) for status in connection.types if _concerns(status)},
     }
+
+
+def _concerns(status: TypeStatus) -> bool:
+    """Every proxy is to ask for all types but secrets: one that needs none never asks, and lacks nothing."""
+    return status.type_url != SDS or status.state is not State.NOT_SENT
 
 
 def _type(status: TypeStatus) -> dict[str, object]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+import attrs
+
 from pilot.xds.protocol import Node
+from pilot.xds.protocol.status import State
 from pilot.xds.resource import CDS
 from pilot.xds.syncz import ConnectionStatus, syncz
 from tests.unit.pilot.xds.conversation import Conversation, asks, cluster, nacks, state, told
@@ -31,6 +34,13 @@ def test_connections_are_listed_by_proxy_and_then_by_age() -> None:
     ]
 
 
+def test_secrets_concern_those_who_ask_for_them() -> None:
+    quiet = connection("a")
+    asking = attrs.evolve(quiet, types=tuple(attrs.evolve(each, state=State.SYNCED) for each in quiet.types))
+    before, after = json.loads(json.dumps(syncz([quiet, asking])))
+    assert set(after["types"]) - set(before["types"]) == {"SDS"}
+
+
 def test_every_type_says_its_state_and_what_was_refused() -> None:
     (listed,) = json.loads(json.dumps(syncz([connection("a")])))
     assert (listed["version"], listed["userAgent"], listed["cluster"]) == ("1.40.0", "envoy", "web")
@@ -39,7 +49,6 @@ def test_every_type_says_its_state_and_what_was_refused() -> None:
         "EDS": "NOT SENT",
         "LDS": "NOT SENT",
         "RDS": "NOT SENT",
-        "SDS": "NOT SENT",
     }
     assert listed["types"]["CDS"]["error"] == "a is bad"
     assert listed["types"]["CDS"]["objects"] == [{"name": "a", "origin": "Service default/a"}]
