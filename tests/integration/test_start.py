@@ -321,7 +321,8 @@ async def test_sigterm_ends_it_well_and_the_same_ports_work_at_once(tmp_path: Pa
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as started:
             try:
                 assert started.stdout
-                lines = [await asyncio.to_thread(started.stdout.readline) for _ in range(3)]
+                lines = [await asyncio.to_thread(started.stdout.readline) for _ in range(4)]
+                assert lines.pop(1).startswith("mixer listening on 127.0.0.1:")
                 assert lines == [
                     f"xds listening on 127.0.0.1:{child.xds_port}\n",
                     f"http listening on {child.http}\n",

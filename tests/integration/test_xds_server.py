@@ -359,7 +359,7 @@ async def test_a_slow_reader_holds_nobody_and_is_told_the_last_state(
     for stream in (slow, fast):
         await stream.say(Request(type_url=EDS, node=node(), resource_names=["a"]))
         await stream.say(_ack(await stream.hear()))
-    await until(lambda: all(each.types[1].state is State.SYNCED for each in server.connections()))
+    await until(lambda: all(each.types[0].state is State.SYNCED for each in server.connections()))
     changes = 30
     for number in range(changes):
         fleet.change(with_endpoints(mesh(), f"{number} " + "x" * 1_000_000))
