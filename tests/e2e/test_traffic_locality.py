@@ -88,10 +88,10 @@ def test_a_zone_whose_checks_fail_is_left_at_once(shared: Mesh, northern: Sideca
 
 def test_zones_get_the_shares_that_are_written(shared: Mesh, northern: Sidecar) -> None:
     """Whatever there is of instances in each; one in a zone that is not written gets nothing."""
-    north, _, _ = in_zones(shared, "shared-out", "north", "south", "west")
+    north, south, _ = in_zones(shared, "shared-out", "north", "south", "west")
     more = shared.instance("shared-out", "shared-out-south-2", meta={"zone": "south"})
-    served = {"shared-out-north", "shared-out-south", more.name}
-    eventually(lambda: set(northern.shares("shared-out", 60)) == served, "north and south served")
+    served = {north.name, south.name, more.name}
+    northern.wait_served_by("shared-out", north, south, more)
     count = 1000
     found = northern.shares("shared-out", count)
     assert set(found) == served
