@@ -25,9 +25,9 @@ from pathlib import Path
 from adapters.consul.client import Client
 from adapters.consul.options import ConsulOptions
 from adapters.consul.watch import ConsulPlatform
-from adapters.platform import Delete, Synced, Upsert
 from bench.figures import Figure, report
-from pilot.model.service import Endpoint, Health, Service, ServiceKey
+from bench.watcher import Watcher
+from pilot.model.service import Endpoint, Health, ServiceKey
 from tests.servers.consul import Consul
 
 DEADLINE = 15.0
@@ -84,45 +84,13 @@ class Writer:
             raise RuntimeError(f"{path}: {answer.status} {text!r}")
 
 
-class Watcher:
-    """Runs the platform and keeps what it told."""
-
-    def __init__(self, platform: ConsulPlatform) -> None:
-        self.services: dict[ServiceKey, Service] = {}
-        self.synced = threading.Event()
-        self._platform = platform
-        self._news = threading.Condition()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        for event in self._platform.watch():
-            with self._news:
-                match event:
-                    case Upsert(service):
-                        self.services[service.key] = service
-                    case Delete(key):
-                        self.services.pop(key, None)
-                    case Synced():
-                        self.synced.set()
-                    case _:
-                        print(event, file=sys.stderr)
-                self._news.notify_all()
+class ConsulWatcher(Watcher):
+    """Looks up what the platform told by the numbers of this bench."""
 
     def endpoint(self, service: int, instance: int) -> Endpoint | None:
         found = self.services.get(ServiceKey("default", f"s{service}.service.consul"))
         suffix = f"/s{service}-{instance}"
         return next((e for e in found.endpoints if e.instance.endswith(suffix)), None) if found else None
-
-    def seconds_until(self, start: float, seen: Callable[[], bool]) -> float:
-        with self._news:
-            if not self._news.wait_for(seen, DEADLINE):
-                raise RuntimeError("a change was not seen in time")
-        return time.monotonic() - start
-
-    def close(self) -> None:
-        self._platform.close()
-        self._thread.join(5)
 
 
 class Traffic:
@@ -177,7 +145,7 @@ def _file_descriptors() -> Iterator[str]:
 
 
 def timings(
-    writer: Writer, watcher: Watcher, rounds: int, services: int, instances: int
+    writer: Writer, watcher: ConsulWatcher, rounds: int, services: int, instances: int
 ) -> Iterator[tuple[str, list[float]]]:
     """Seconds until each kind of change was seen."""
 
@@ -288,7 +256,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         writer = Writer(consul.http_port, options.nodes)
         traffic = Traffic(consul.http_port, writer.local_port)
         start = time.monotonic()
-        watcher = Watcher(ConsulPlatform(ConsulOptions(addr=consul.http_addr)))
+        watcher = ConsulWatcher(ConsulPlatform(ConsulOptions(addr=consul.http_addr)), DEADLINE)
         try:
             if not watcher.synced.wait(60):
                 raise RuntimeError("never synced")

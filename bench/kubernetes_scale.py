@@ -18,7 +18,6 @@ import ssl
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,8 +26,8 @@ from typing import Any
 
 from adapters.kubernetes.options import KubernetesOptions
 from adapters.kubernetes.watch import KubernetesPlatform
-from adapters.platform import Delete, Synced, Upsert
 from bench.figures import Figure, report
+from bench.watcher import Watcher
 from pilot.model.service import Endpoint, Health, Service, ServiceKey
 from tests.contract.kubernetes_objects import endpoint, endpoint_slice, node, pod, service
 from tests.servers.kube_apiserver import KubeApiserver
@@ -64,30 +63,8 @@ class Writer:
             raise RuntimeError(f"{method} {path}: {answer.status} {text[:200]!r}")
 
 
-class Watcher:
-    """Runs the platform and keeps what it told."""
-
-    def __init__(self, platform: KubernetesPlatform) -> None:
-        self.services: dict[ServiceKey, Service] = {}
-        self.synced = threading.Event()
-        self._platform = platform
-        self._news = threading.Condition()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        for event in self._platform.watch():
-            with self._news:
-                match event:
-                    case Upsert(service):
-                        self.services[service.key] = service
-                    case Delete(key):
-                        self.services.pop(key, None)
-                    case Synced():
-                        self.synced.set()
-                    case _:
-                        print(event, file=sys.stderr)
-                self._news.notify_all()
+class KubernetesWatcher(Watcher):
+    """Looks up what the platform told by the numbers of this bench."""
 
     def service(self, number: int) -> Service | None:
         return self.services.get(ServiceKey("default", f"s{number}.default.svc.cluster.local"))
@@ -96,16 +73,6 @@ class Watcher:
         found = self.service(number)
         wanted = f"default/{pod_name(number, instance)}"
         return next((e for e in found.endpoints if e.instance == wanted), None) if found else None
-
-    def seconds_until(self, start: float, seen: Callable[[], bool]) -> float:
-        with self._news:
-            if not self._news.wait_for(seen, DEADLINE):
-                raise RuntimeError("a change was not seen in time")
-        return time.monotonic() - start
-
-    def close(self) -> None:
-        self._platform.close()
-        self._thread.join(5)
 
 
 def pod_name(number: int, instance: int) -> str:
@@ -149,7 +116,7 @@ def fill(server: KubeApiserver, services: int, endpoints: int, nodes: int) -> No
 
 
 def timings(
-    writer: Writer, watcher: Watcher, rounds: int, services: int, endpoints: int, nodes: int
+    writer: Writer, watcher: KubernetesWatcher, rounds: int, services: int, endpoints: int, nodes: int
 ) -> Iterator[tuple[str, list[float]]]:
     """Seconds until each kind of change was seen, each of another service than the one before."""
     picked = random.sample(range(services), min(rounds, services))
@@ -224,7 +191,7 @@ def main(arguments: Sequence[str] = ()) -> int:
 def measured(server: KubeApiserver, options: argparse.Namespace) -> list[Figure]:
     before = resident()
     start, cpu = time.monotonic(), time.process_time()
-    watcher = Watcher(KubernetesPlatform(KubernetesOptions(kubeconfig=str(server.kubeconfig))))
+    watcher = KubernetesWatcher(KubernetesPlatform(KubernetesOptions(kubeconfig=str(server.kubeconfig))), DEADLINE)
     try:
         if not watcher.synced.wait(DEADLINE):
             raise RuntimeError("never synced")

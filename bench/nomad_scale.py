@@ -19,16 +19,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from adapters.nomad.options import NomadOptions
-from adapters.platform import Delete, Platform, Synced, Upsert, Workloads
 from bench.figures import Figure, report
-from pilot.model.service import Health, Service, ServiceKey
+from bench.watcher import Watcher
+from pilot.model.service import Health, ServiceKey
 from tests.contract.nomad_server import NomadServer
 from tests.servers.nomad import Nomad
 from tests.servers.nomad_job import http_job
@@ -84,47 +83,13 @@ def serve(services: int, instances: int) -> int:
     return 0
 
 
-class Watcher:
-    """Runs the platform and keeps what it told."""
-
-    def __init__(self, platform: Platform) -> None:
-        self.services: dict[ServiceKey, Service] = {}
-        self.synced = threading.Event()
-        self._platform = platform
-        self._news = threading.Condition()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        for event in self._platform.watch():
-            with self._news:
-                match event:
-                    case Upsert(service):
-                        self.services[service.key] = service
-                    case Delete(key):
-                        self.services.pop(key, None)
-                    case Synced():
-                        self.synced.set()
-                    case Workloads():
-                        pass  # for services in Consul, of which there are none here
-                    case _:
-                        print(event, file=sys.stderr)
-                self._news.notify_all()
+class NomadWatcher(Watcher):
+    """Looks up what the platform told by the names of this bench."""
 
     def health(self, name: str) -> dict[str, Health]:
         """Of a service's instances, by allocation."""
         found = self.services.get(ServiceKey("default", f"{name}.default.service.nomad"))
         return {dict(e.labels)["nomad.alloc"]: e.health for e in found.endpoints} if found else {}
-
-    def seconds_until(self, start: float, seen: Callable[[], bool]) -> float:
-        with self._news:
-            if not self._news.wait_for(seen, DEADLINE):
-                raise RuntimeError("a change was not seen in time")
-        return time.monotonic() - start
-
-    def close(self) -> None:
-        self._platform.close()
-        self._thread.join(5)
 
 
 def allocation(service: int, instance: int) -> str:
@@ -132,7 +97,7 @@ def allocation(service: int, instance: int) -> str:
 
 
 def measured(
-    watcher: Watcher, rounds: int, change: Callable[[int], object], seen: Callable[[int], bool]
+    watcher: NomadWatcher, rounds: int, change: Callable[[int], object], seen: Callable[[int], bool]
 ) -> list[float]:
     """Seconds that each change took; one at a time, in step with nothing."""
     taken = []
@@ -144,7 +109,7 @@ def measured(
     return taken
 
 
-def of_changes(server: Server, watcher: Watcher, rounds: int, services: int) -> dict[str, list[float]]:
+def of_changes(server: Server, watcher: NomadWatcher, rounds: int, services: int) -> dict[str, list[float]]:
     """By kind of change."""
     pick = [random.randrange(services) for _ in range(rounds)]
 
@@ -180,7 +145,7 @@ def of_a_real_nomad() -> list[float]:
     """Seconds from a deregistration by Nomad's API to the event, of REAL tasks."""
     with tempfile.TemporaryDirectory() as folder, Nomad(Path(folder)) as nomad:
         nomad.run(http_job("real", count=REAL, command=("/bin/sleep", "600")))
-        watcher = Watcher(NomadOptions(addr=nomad.http_addr).platform("nomad"))
+        watcher = NomadWatcher(NomadOptions(addr=nomad.http_addr).platform("nomad"), DEADLINE)
         try:
             watcher.seconds_until(0.0, lambda: list(watcher.health("real").values()).count(Health.HEALTHY) == REAL)
             registered: list[dict[str, Any]] = nomad.get("/v1/service/real")
@@ -218,7 +183,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     load = os.getloadavg()[0]
     server = Server(options.services, options.instances)
     start, cpu = time.monotonic(), time.process_time()
-    watcher = Watcher(NomadOptions(addr=server.url).platform("nomad"))
+    watcher = NomadWatcher(NomadOptions(addr=server.url).platform("nomad"), DEADLINE)
     try:
         if not watcher.synced.wait(DEADLINE):
             raise RuntimeError("never synced")
