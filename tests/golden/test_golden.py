@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.golden.case import actual, expected, folders, load, stale
 
@@ -20,7 +21,9 @@ def test_the_plan_and_its_encoding_are_the_golden_ones(folder: Path, update: boo
     if update:
         for name, text in found.items():
             (folder / name).write_text(text, "utf-8")
-    assert found == expected(folder)
+    wanted = expected(folder)
+    if found != wanted:  # a protobuf map comes back in any order: equal content is enough
+        assert _content(found) == _content(wanted)
 
 
 def test_no_file_is_stale(update: bool) -> None:
@@ -28,3 +31,7 @@ def test_no_file_is_stale(update: bool) -> None:
         for path in stale():
             path.unlink()
     assert stale() == []
+
+
+def _content(texts: dict[str, str]) -> dict[str, object]:
+    return {name: yaml.load(text, Loader=yaml.CSafeLoader) for name, text in texts.items()}
