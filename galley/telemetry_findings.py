@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from galley.config import Config, ConfigObject, Problem
 from galley.document import Path
 from galley.finding import path_text
+from galley.kinds.selector import references
 from galley.kinds.telemetry import ProviderRef, Telemetry
 from galley.providers import LOGGING, TRACING, described, members, mesh_config, providers
 
@@ -64,9 +65,8 @@ def _several(config: Config) -> Iterator[Problem]:
     """Of one namespace and one selector the first by name counts."""
     alike: defaultdict[tuple[object, ...], list[ConfigObject[Telemetry]]] = defaultdict(list)
     for each in config.telemetries:
-        references = each.spec.target_refs or ((each.spec.target_ref,) if each.spec.target_ref else ())
         labels = each.spec.selector.match_labels if each.spec.selector else ()
-        alike[each.namespace, references, labels].append(each)
+        alike[each.namespace, references(each.spec.target_ref, each.spec.target_refs), labels].append(each)
     for (_, *narrow), (first, *others) in alike.items():
         for each in others:
             message = f"is not read: {first} ({first.origin}) is for the same workloads"

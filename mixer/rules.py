@@ -28,6 +28,7 @@ from galley.kinds.mixer import (
     RuleFailPolicy,
     Sampling,
 )
+from galley.providers import mesh_config
 from galley.schema import Struct
 from mixer.attributes import ValueType, Vocabulary
 from mixer.charges import compile_charges
@@ -35,7 +36,6 @@ from mixer.handler import HandlerType, handler_type, remote_handler_type
 from mixer.instance import CompiledInstance, compile_at, compile_instance
 from mixer.ruleset import (
     PHASES,
-    ROOT_NAMESPACE,
     Call,
     CompiledRule,
     FailurePolicy,
@@ -55,12 +55,12 @@ T = TypeVar("T")
 _UNUSED = "is read, and nothing uses it in this version"
 
 
-def compile_rules(config: Config, former: RuleSet | None = None, *, root_namespace: str = ROOT_NAMESPACE) -> RuleSet:
+def compile_rules(config: Config, former: RuleSet | None = None) -> RuleSet:
     """The RuleSet of the configuration; `problems` holds all that is wrong with it, with coordinates.
 
     It is `former` itself if nothing that concerns Mixer changed.
     """
-    sources = _sources(config)
+    sources, root_namespace = _sources(config), mesh_config(config).root_namespace
     if former is not None and former.sources == sources and former.root_namespace == root_namespace:
         return former
     return _Compilation(config, former, root_namespace).run(sources)

@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from galley.config import ConfigObject, Problem
+from galley.kinds.mesh_config import ROOT_NAMESPACE
 from galley.kinds.mixer import HeaderOperation
 from mixer.attributes import Bag, Vocabulary
 from mixer.charges import NO_CHARGES, Charges
@@ -23,8 +24,6 @@ from mixer.instance import CompiledInstance
 from mixer.matching import Index
 from mixer.sampling import SamplingPlan
 from mixer.template import Variety
-
-ROOT_NAMESPACE = "istio-system"
 
 
 @attrs.frozen

@@ -17,7 +17,6 @@ from galley.config import ConfigObject
 from galley.kinds.authorization_policy import Action, AuthorizationPolicy, Condition, Operation, Rule, Source
 
 Policy = ConfigObject[AuthorizationPolicy]
-_MESH = "istio-system"
 _Test = Callable[[str], bool]
 
 
@@ -60,9 +59,13 @@ def verdict(
     namespace: str,
     labels: Mapping[str, str],
     trust_domains: Sequence[str] = ("cluster.local",),
+    *,
+    root_namespace: str = "istio-system",
+    gateway: str = "",
 ) -> Verdict:
-    """What becomes of a request to the workload with these labels."""
-    mine = [each for each in policies if _is_for(each, namespace, labels)]
+    """What becomes of a request to the workload with these labels; to the routers of `gateway`, if one is named."""
+    here = [each for each in policies if each.namespace in (namespace, root_namespace)]
+    mine = [each for each in here if _is_for(each, namespace, labels, gateway)]
     in_force = [each for each in mine if dict(each.annotations).get("istio.io/dry-run") != "true"]
     hits = {id(each): _rule_that_matches(each, request, trust_domains) for each in mine}
     trials = tuple(_named(each, hits[id(each)]) for each in mine if each not in in_force and hits[id(each)] is not None)
@@ -85,9 +88,13 @@ def verdict(
     return Verdict(True, "no policy of this workload is against it", "", audited, trials)
 
 
-def _is_for(policy: Policy, namespace: str, labels: Mapping[str, str]) -> bool:
-    wanted = policy.spec.selector.match_labels if policy.spec.selector else ()
-    return policy.namespace in (namespace, _MESH) and all(labels.get(key) == value for key, value in wanted)
+def _is_for(policy: Policy, namespace: str, labels: Mapping[str, str], gateway: str) -> bool:
+    spec = policy.spec
+    if spec.target_ref or spec.target_refs:
+        named = {each.name for each in (spec.target_ref, *spec.target_refs) if each}
+        return policy.namespace == namespace and gateway in named
+    wanted = spec.selector.match_labels if spec.selector else ()
+    return all(labels.get(key) == value for key, value in wanted)
 
 
 def _named(policy: Policy, index: int | None) -> str:

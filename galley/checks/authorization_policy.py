@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from galley.checks.selector import check_selector
+from galley.checks.selector import check_selection
 from galley.document import Path
 from galley.finding import Finding
 from galley.kinds.authorization_policy import Action, AuthorizationPolicy, Condition, Operation, Rule, Source
@@ -38,7 +38,7 @@ _CLOSED = "is not known: where the policy denies, the rest of the rule counts; w
 def check_authorization_policy(spec: AuthorizationPolicy) -> Iterator[Finding]:
     """All findings of one AuthorizationPolicy, paths starting at `spec`."""
     path: Path = ("spec",)
-    yield from check_selector(spec.selector, (*path, "selector"))
+    yield from check_selection(spec.selector, spec.target_ref, spec.target_refs, path)
     if spec.action is Action.CUSTOM:
         message = "asks external authorizers, which this version does not call: what its rules match is denied"
         yield Finding((*path, "action"), message, "use ALLOW or DENY, or Mixer's policies", warning=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from galley.checks.regex import judge
+from galley.checks.selector import check_target
 from galley.checks.service_entry import check_selector
 from galley.document import Path
 from galley.envoy_patches import HTTP_MANAGER, new_name, old_type
@@ -25,7 +26,6 @@ from galley.kinds.envoy_filter import (
     OldProtocol,
     Operation,
     ProxyMatch,
-    TargetReference,
 )
 
 MERGES = frozenset({Operation.MERGE, Operation.MERGE_AND_REPLACE_LIST})
@@ -57,7 +57,6 @@ _BY_OBJECT: Mapping[str, frozenset[ApplyTo]] = {
     "routeConfiguration": frozenset({ApplyTo.ROUTE_CONFIGURATION, ApplyTo.VIRTUAL_HOST, ApplyTo.HTTP_ROUTE}),
     "cluster": frozenset({ApplyTo.CLUSTER}),
 }
-GATEWAY_GROUPS = ("gateway.networking.k8s.io", "networking.istio.io")
 _NOT_COMPARED = ("NAME", "LABELS", "INBOUND", "UPSTREAMS", "OUTBOUND_ADDRESS", "OUTBOUND_PORT")
 
 
@@ -91,18 +90,6 @@ def _selection(spec: EnvoyFilter, path: Path) -> Iterator[Finding]:
         yield from check_selector(spec.workload_selector.labels, (*path, "workloadSelector"))
     for index, reference in enumerate(spec.target_refs):
         yield from check_target(reference, (*path, "targetRefs", index))
-
-
-def check_target(reference: TargetReference, path: Path) -> Iterator[Finding]:
-    """A reference to a Gateway, whose routers are meant."""
-    if reference.group not in GATEWAY_GROUPS or reference.kind != "Gateway":
-        named = f"{reference.group or 'core'}/{reference.kind or '?'}"
-        mend = f"name a Gateway of group {' or '.join(GATEWAY_GROUPS)}, or use workloadSelector"
-        yield Finding(path, f"refers to {named}: only proxies of Gateways can be found by a reference", mend)
-    if not reference.name:
-        yield Finding((*path, "name"), "is missing", "name the Gateway")
-    if reference.namespace:
-        yield Finding((*path, "namespace"), "is not read: a reference stays in its namespace", "remove it")
 
 
 def _patch(patch: EnvoyConfigObjectPatch, path: Path) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from galley.checks.log_format import check_json_format, check_log_format
-from galley.checks.values import check_host, check_port
+from galley.checks.values import check_dns_label, check_host, check_port
 from galley.document import Path
 from galley.finding import Finding
 from galley.kinds.mesh_config import (
@@ -41,6 +41,7 @@ def check_mesh_config(spec: MeshConfig) -> Iterator[Finding]:
     yield from _trust_domain(spec.trust_domain, (*path, "trustDomain"))
     for index, name in enumerate(spec.trust_domain_aliases):
         yield from _trust_domain(name, (*path, "trustDomainAliases", index))
+    yield from check_dns_label(spec.root_namespace, (*path, "rootNamespace"))
     yield from _file(spec.access_log_file, (*path, "accessLogFile"), needed=False)
     yield from _default_format(spec, (*path, "accessLogFormat"))
     seen: set[str] = set()

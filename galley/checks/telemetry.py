@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from galley.checks.envoy_filter import check_target
 from galley.checks.log_format import check_log_format
+from galley.checks.selector import check_selection
 from galley.checks.values import check_percent
 from galley.document import Path
 from galley.finding import Finding
@@ -17,26 +17,11 @@ _MORE_THAN_ONE = "spans go to one provider"
 def check_telemetry(spec: Telemetry) -> Iterator[Finding]:
     """All findings of one Telemetry, paths starting at `spec`."""
     path: Path = ("spec",)
-    yield from _selection(spec, path)
+    yield from check_selection(spec.selector, spec.target_ref, spec.target_refs, path)
     for index, tracing in enumerate(spec.tracing):
         yield from _tracing(tracing, (*path, "tracing", index))
     for index, logging in enumerate(spec.access_logging):
         yield from _logging(logging, (*path, "accessLogging", index))
-
-
-def _selection(spec: Telemetry, path: Path) -> Iterator[Finding]:
-    said = {"selector": spec.selector, "targetRef": spec.target_ref, "targetRefs": spec.target_refs}
-    ways = [name for name, value in said.items() if value]
-    if len(ways) > 1:
-        yield Finding(path, f"sets {' and '.join(ways)}, of which only one may be set", f"keep {ways[0]}")
-    for key, value in spec.selector.match_labels if spec.selector else ():
-        if not key or "*" in key or "*" in value:
-            here = (*path, "selector", "matchLabels")
-            yield Finding(here, f"{key!r}: {value!r} is no label", "write a name, and a value without '*'")
-    if spec.target_ref is not None:
-        yield from check_target(spec.target_ref, (*path, "targetRef"))
-    for index, reference in enumerate(spec.target_refs):
-        yield from check_target(reference, (*path, "targetRefs", index))
 
 
 def _tracing(value: Tracing, path: Path) -> Iterator[Finding]:

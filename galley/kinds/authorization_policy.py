@@ -11,10 +11,8 @@ from typing import Annotated
 
 import attrs
 
-from galley.kinds.selector import WorkloadSelector
-from galley.schema import Becomes, NotYet, Struct, Wire
-
-_NO_TARGETS = NotYet(why="policies are for workloads here; select them by selector.matchLabels")
+from galley.kinds.selector import TargetReference, WorkloadSelector
+from galley.schema import Becomes, Wire
 
 
 class Action(enum.Enum):
@@ -101,11 +99,12 @@ class ExtensionProvider:
 
 @attrs.frozen
 class AuthorizationPolicy:
-    """Rules for workloads with these labels; of a namespace, or of the mesh in its root namespace, without any."""
+    """Rules for workloads with these labels, or routers of these Gateways; of a namespace, or of the mesh in its root
+    namespace, without any."""
 
     selector: WorkloadSelector | None = None
-    target_ref: Annotated[Struct | None, _NO_TARGETS] = None
-    target_refs: Annotated[tuple[Struct, ...], _NO_TARGETS] = ()
+    target_ref: Annotated[TargetReference | None, Becomes("routers of that Gateway")] = None
+    target_refs: Annotated[tuple[TargetReference, ...], Becomes("routers of these Gateways")] = ()
     rules: tuple[Rule, ...] = ()
     action: Annotated[Action, Becomes("`RBAC.action`; DENY stands before ALLOW")] = Action.ALLOW
     provider: ExtensionProvider | None = None

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import attrs
 
+from galley.kinds.selector import TargetReference
 from galley.kinds.service_entry import LabelSelector
 from galley.schema import Deprecated, Int32, NotYet, OneOf, Struct, UInt32
 
@@ -205,16 +206,6 @@ class EnvoyConfigObjectPatch:
     apply_to: Annotated[ApplyTo, _NO_EXTENSIONS] = ApplyTo.INVALID
     match: EnvoyConfigObjectMatch | None = None
     patch: Patch | None = None
-
-
-@attrs.frozen
-class TargetReference:
-    """An object that the patches are for (istio.type.v1beta1.PolicyTargetReference)."""
-
-    group: str = ""
-    kind: str = ""
-    name: str = ""
-    namespace: str = ""
 
 
 class OldListenerType(enum.Enum):

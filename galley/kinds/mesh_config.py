@@ -15,6 +15,7 @@ import attrs
 from galley.schema import Becomes, NotYet, OneOf, Struct, UInt32
 
 TRUST_DOMAIN = "cluster.local"
+ROOT_NAMESPACE = "istio-system"
 _BY_GRPC = "spans go by gRPC; name the collector's OTLP gRPC port and leave `http` out"
 
 
@@ -163,6 +164,7 @@ class MeshConfig:
 
     trust_domain: Annotated[str, Becomes("in the names that peers' certificates are expected to carry")] = TRUST_DOMAIN
     trust_domain_aliases: Annotated[tuple[str, ...], Becomes("further such names: their workloads are ours")] = ()
+    root_namespace: Annotated[str, Becomes("nothing: whose objects hold for the whole mesh")] = ROOT_NAMESPACE
     access_log_file: Annotated[str, Becomes("a file access log where nothing else is said of logs")] = ""
     access_log_format: Annotated[str, Becomes("its format: text, or a JSON object")] = ""
     access_log_encoding: Annotated[AccessLogEncoding, Becomes("which of the two")] = AccessLogEncoding.TEXT

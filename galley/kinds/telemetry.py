@@ -11,8 +11,7 @@ from typing import Annotated
 
 import attrs
 
-from galley.kinds.envoy_filter import TargetReference
-from galley.kinds.selector import WorkloadSelector
+from galley.kinds.selector import TargetReference, WorkloadSelector
 from galley.schema import Becomes, NotYet, OneOf
 
 _METRICS = "the standard metrics do not come from proxies yet; the Mixer handler `prometheus` makes them from reports"

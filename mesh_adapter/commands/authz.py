@@ -30,6 +30,7 @@ def authz() -> None:
 @click.option(
     "--to", required=True, metavar="[NAMESPACE/]NAME", help="The workload; its label app is NAME unless told."
 )
+@click.option("--gateway", default="", metavar="NAME", help="The Gateway whose routers are asked, where it is one.")
 @click.option("--label", multiple=True, metavar="KEY=VALUE", help="Label of the workload. Repeatable.")
 @click.option("--path", default="/", show_default=True, help="Path of the request, as the proxy normalizes it.")
 @click.option("--method", default="GET", show_default=True, help="Method of the request.")
@@ -47,6 +48,7 @@ def check(
     ctx: click.Context,
     /,
     files: tuple[str, ...],
+    gateway: str,
     source: str,
     to: str,
     label: tuple[str, ...],
@@ -72,7 +74,15 @@ def check(
         **said,
     )
     labels = {"app": name, **_pairs(label, "--label")}
-    found = verdict(config.authorization_policies, request, namespace or "default", labels, peers.trust_domains)
+    found = verdict(
+        config.authorization_policies,
+        request,
+        namespace or "default",
+        labels,
+        peers.trust_domains,
+        root_namespace=peers.root_namespace,
+        gateway=gateway,
+    )
     _tell(found, output)
     ctx.exit(0 if found.allowed else 1)
 

@@ -13,12 +13,15 @@ import attrs
 
 from galley.config import Config, ConfigObject
 from galley.kinds.authorization_policy import Action, AuthorizationPolicy
-from galley.kinds.mesh_config import Normalization
+from galley.kinds.mesh_config import ROOT_NAMESPACE, Normalization
+from galley.kinds.selector import references
+from galley.providers import mesh_config
 from pilot import ir
 from pilot.ir.authorization import Rbac, RbacAction, RbacRule
-from pilot.model.service import Labels, has_labels
+from pilot.model.service import Labels
 from pilot.plan.authorization_rules import Circumstances, compiled
-from pilot.plan.peers import ROOT_NAMESPACE, Peers
+from pilot.plan.peers import Peers
+from pilot.plan.targets import aims_at
 
 Policy = ConfigObject[AuthorizationPolicy]
 _ACTIONS = (
@@ -35,22 +38,26 @@ class Policies:
     """All AuthorizationPolicies by NAMESPACE/NAME."""
 
     by_name: Mapping[str, Policy] = attrs.field(factory=dict)
+    root_namespace: str = ROOT_NAMESPACE
 
     @classmethod
     def of(cls, config: Config) -> Policies:
-        return cls({f"{each.namespace}/{each.name}": each for each in config.authorization_policies})
+        found = {f"{each.namespace}/{each.name}": each for each in config.authorization_policies}
+        return cls(found, mesh_config(config).root_namespace)
 
-    def names(self, namespace: str, labels: Labels) -> tuple[str, ...]:
-        """Those for a workload."""
-        return tuple(name for name, each in self.by_name.items() if applies(each, namespace, labels))
+    def names(self, namespace: str, labels: Labels, gateways: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Those for a workload, or for a router that these Gateways select: of its namespace or the mesh's."""
+        return tuple(
+            name
+            for name, each in self.by_name.items()
+            if each.namespace in (namespace, self.root_namespace) and _takes_in(each, labels, gateways)
+        )
 
-    def label_keys(self) -> Iterable[str]:
-        return (key for each in self.by_name.values() for key, _ in _labels(each))
 
-
-def applies(policy: Policy, namespace: str, labels: Labels) -> bool:
-    """Whether a policy is for a workload: of its namespace or the mesh's, and selecting it if it selects."""
-    return policy.namespace in (namespace, ROOT_NAMESPACE) and has_labels(labels, _labels(policy))
+def _takes_in(policy: Policy, labels: Labels, gateways: tuple[str, ...]) -> bool:
+    spec = policy.spec
+    targets = references(spec.target_ref, spec.target_refs)
+    return aims_at(spec.selector, targets, policy.namespace, labels, gateways)
 
 
 def guarded(listener: ir.Listener, policies: Policies, names: tuple[str, ...], port: int, peers: Peers) -> ir.Listener:
@@ -107,10 +114,6 @@ def _rules(policy: Policy, denies: bool, circumstances: Circumstances) -> Iterab
         pair = compiled(rule, policy.namespace, denies, circumstances)
         if pair:
             yield RbacRule(f"ns[{policy.namespace}]-policy[{policy.name}]-rule[{index}]", *pair)
-
-
-def _labels(policy: Policy) -> Labels:
-    return policy.spec.selector.match_labels if policy.spec.selector else ()
 
 
 def _normalization(policies: Iterable[Policy], peers: Peers) -> Normalization:

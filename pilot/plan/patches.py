@@ -7,20 +7,17 @@ every proxy, one that refers to Gateways for their routers; a patch may ask for 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import re2
 
 from galley.config import ConfigObject
 from galley.envoy_patches import Placed, patches_of
 from galley.finding import path_text
-from galley.kind import NETWORKING
-from galley.kinds.envoy_filter import EnvoyFilter, PatchContext, TargetReference
+from galley.kinds.envoy_filter import EnvoyFilter, PatchContext
 from pilot.model.patch import Patch
 from pilot.model.proxy import ProxyView
 from pilot.model.service import has_labels
 from pilot.plan.index import Index
-from pilot.plan.sidecar_scope import ROOT_NAMESPACE
+from pilot.plan.targets import is_for
 
 _OF_SIDECARS = (PatchContext.ANY, PatchContext.SIDECAR_INBOUND, PatchContext.SIDECAR_OUTBOUND)
 _OF_ROUTERS = (PatchContext.ANY, PatchContext.GATEWAY)
@@ -30,7 +27,7 @@ def picked(index: Index, view: ProxyView) -> tuple[Patch, ...]:
     """For a view whose `gateways` are known and whose labels are all there; none for a gRPC client, as in Istio."""
     if not index.envoy_filters or view.proxyless:
         return ()
-    namespaces = dict.fromkeys((ROOT_NAMESPACE, view.outbound.namespace))
+    namespaces = dict.fromkeys((index.peers.root_namespace, view.outbound.namespace))
     objects = [each for name in namespaces for each in index.envoy_filters.get(name, ()) if _selects(each, view)]
     objects.sort(key=lambda each: each.spec.priority)
     return tuple(
@@ -47,14 +44,6 @@ def _selects(each: ConfigObject[EnvoyFilter], view: ProxyView) -> bool:
         return any(is_for(reference, each.namespace, view.gateways) for reference in spec.target_refs)
     labels = spec.workload_selector.labels if spec.workload_selector else spec.workload_labels
     return has_labels(view.outbound.labels, labels)
-
-
-def is_for(reference: TargetReference, namespace: str, gateways: Iterable[str]) -> bool:
-    """Whether one of the Gateways is meant; those of the Gateway API are there listener by listener."""
-    named = f"{namespace}/{reference.name}"
-    if reference.group == NETWORKING:
-        return named in gateways
-    return any(each.startswith(f"{named}~") for each in gateways)
 
 
 def _takes(placed: Placed, view: ProxyView) -> bool:

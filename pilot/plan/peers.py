@@ -20,7 +20,6 @@ from galley.kinds.peer_authentication import MutualTLS, MutualTLSMode, PeerAuthe
 from pilot.model.security import PeerMode, Security
 from pilot.model.service import Labels, has_labels
 
-ROOT_NAMESPACE = "istio-system"
 Rule = ConfigObject[PeerAuthentication]
 _NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
@@ -47,9 +46,14 @@ class Peers:
         """The mesh's own, and its aliases."""
         return tuple(dict.fromkeys((self.mesh.trust_domain, *self.mesh.trust_domain_aliases)))
 
+    @property
+    def root_namespace(self) -> str:
+        """The one whose objects hold for the whole mesh."""
+        return self.mesh.root_namespace
+
     def security(self, namespace: str, labels: Labels) -> Security:
         """What holds for the connections to a workload."""
-        mode = self._level(ROOT_NAMESPACE) or PeerMode.PERMISSIVE
+        mode = self._level(self.root_namespace) or PeerMode.PERMISSIVE
         mode = self._level(namespace) or mode
         own = self._selecting(namespace, labels)
         if own is None:
@@ -57,10 +61,6 @@ class Peers:
         mode = _said(own.spec.mtls) or mode
         ports = ((port, _said(each)) for port, each in own.spec.port_level_mtls)
         return Security(mode, tuple((port, said) for port, said in ports if said and said is not mode))
-
-    def label_keys(self) -> Iterable[str]:
-        """Keys of labels that some selector asks for."""
-        return (key for rule in self.rules for key, _ in _labels(rule))
 
     def _level(self, namespace: str) -> PeerMode | None:
         found = next((rule for rule in self.rules if rule.namespace == namespace and not _selects(rule)), None)

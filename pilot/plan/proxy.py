@@ -38,21 +38,24 @@ from pilot.plan.virtual_hosts import outbound_routes, service_routes
 
 def reduce_view(index: Index, view: ProxyView) -> ProxyView:
     """The view without what no rule asks for, labels, place and version among it, so that more proxies are equal."""
-    security = attrs.evolve(
-        index.peers.security(view.outbound.namespace, view.outbound.labels),
-        authorization=index.policies.names(view.outbound.namespace, view.outbound.labels),
-    )
     kept = tuple((key, value) for key, value in view.outbound.labels if key in index.source_labels)
     place = view.outbound.locality if index.asks_for_locality else NOWHERE
     view = attrs.evolve(view, gateways=selected(index, view.outbound)) if view.router else scoped(index, view)
     if view.inbound or view.router:
-        view = attrs.evolve(view, security=security)
+        view = attrs.evolve(view, security=_security(index, view))
     patches = picked(index, view)
     # A gRPC client brings its own credentials: what it is told has nothing to show.
     identity = None if view.proxyless else view.outbound.identity
     told_of = telemetry_for(index, view)
     outbound = attrs.evolve(view.outbound, labels=kept, locality=place, telemetry=told_of, identity=identity)
     return attrs.evolve(view, outbound=outbound, version="", metadata=(), patches=patches)
+
+
+def _security(index: Index, view: ProxyView) -> Security:
+    """For a view whose `gateways` are known."""
+    namespace, labels = view.outbound.namespace, view.outbound.labels
+    names = index.policies.names(namespace, labels, view.gateways)
+    return attrs.evolve(index.peers.security(namespace, labels), authorization=names)
 
 
 def plan_outbound(index: Index, view: OutboundView) -> ir.Plan:

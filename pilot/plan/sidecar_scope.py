@@ -21,7 +21,6 @@ from pilot.model.service import Protocol, has_labels
 from pilot.plan import names
 from pilot.plan.index import Index
 
-ROOT_NAMESPACE = "istio-system"
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"
 UNIX = "unix://"
@@ -32,7 +31,7 @@ Sidecar = ConfigObject[kind.Sidecar]
 
 def scoped(index: Index, view: ProxyView) -> ProxyView:
     """The view with what the Sidecar in force for it says."""
-    sidecar = _in_force(index.sidecars, view.outbound)
+    sidecar = _in_force(index.sidecars, view.outbound, index.peers.root_namespace)
     if sidecar is None:
         return view
     spec = sidecar.spec
@@ -47,13 +46,13 @@ def scoped(index: Index, view: ProxyView) -> ProxyView:
     return attrs.evolve(view, outbound=attrs.evolve(view.outbound, scope=scope), inbound=inbound)
 
 
-def _in_force(sidecars: Mapping[str, tuple[Sidecar, ...]], view: OutboundView) -> Sidecar | None:
+def _in_force(sidecars: Mapping[str, tuple[Sidecar, ...]], view: OutboundView, root: str) -> Sidecar | None:
     own = sidecars.get(view.namespace, ())
     for each in own:
         selector = each.spec.workload_selector
         if selector and has_labels(view.labels, selector.labels):
             return each
-    for_all = (each for each in (*own, *sidecars.get(ROOT_NAMESPACE, ())) if each.spec.workload_selector is None)
+    for_all = (each for each in (*own, *sidecars.get(root, ())) if each.spec.workload_selector is None)
     return next(for_all, None)
 
 

@@ -14,7 +14,6 @@ import attrs
 
 from galley.config import ConfigObject
 from galley.kinds import telemetry as kind
-from galley.kinds.envoy_filter import TargetReference
 from galley.kinds.mesh_config import (
     AccessLogEncoding,
     DefaultProviders,
@@ -22,15 +21,14 @@ from galley.kinds.mesh_config import (
     LogFormat,
     MeshConfig,
 )
+from galley.kinds.selector import references
 from galley.providers import described, mesh_config, providers
 from galley.schema import Struct
 from pilot import ir
 from pilot.model.proxy import OutboundView, ProxyView
-from pilot.model.service import has_labels
 from pilot.plan.index import Index
 from pilot.plan.observers import access_log, tracing
-from pilot.plan.patches import is_for
-from pilot.plan.sidecar_scope import ROOT_NAMESPACE
+from pilot.plan.targets import aims_at
 
 Telemetry = ConfigObject[kind.Telemetry]
 CLIENT, SERVER = kind.WorkloadMode.CLIENT, kind.WorkloadMode.SERVER
@@ -41,7 +39,7 @@ def telemetry_for(index: Index, view: ProxyView) -> tuple[str, ...]:
     if not index.config.telemetries or view.proxyless:
         return ()
     own = [each for each in index.config.telemetries if each.namespace == view.outbound.namespace]
-    root = [each for each in index.config.telemetries if each.namespace == ROOT_NAMESPACE]
+    root = [each for each in index.config.telemetries if each.namespace == index.peers.root_namespace]
     wider = (next((each for each in found if not _selective(each.spec)), None) for found in (root, own))
     narrow = next((each for each in own if _selective(each.spec) and _selects(each, view)), None)
     found = dict.fromkeys(_name(each) for each in (*wider, narrow) if each is not None)
@@ -52,20 +50,14 @@ def _name(each: Telemetry) -> str:
     return f"{each.namespace}/{each.name}"
 
 
-def _references(spec: kind.Telemetry) -> tuple[TargetReference, ...]:
-    return spec.target_refs or ((spec.target_ref,) if spec.target_ref else ())
-
-
 def _selective(spec: kind.Telemetry) -> bool:
-    return bool(_references(spec) or (spec.selector and spec.selector.match_labels))
+    return bool(references(spec.target_ref, spec.target_refs) or (spec.selector and spec.selector.match_labels))
 
 
 def _selects(each: Telemetry, view: ProxyView) -> bool:
-    references = _references(each.spec)
-    if references:
-        return any(is_for(reference, each.namespace, view.gateways) for reference in references)
-    selector = each.spec.selector
-    return selector is not None and has_labels(view.outbound.labels, selector.match_labels)
+    spec = each.spec
+    targets = references(spec.target_ref, spec.target_refs)
+    return aims_at(spec.selector, targets, each.namespace, view.outbound.labels, view.gateways)
 
 
 def observed(

@@ -28,7 +28,7 @@ def judged(spec: str) -> Validated:
         ("{rules: [{from: [{source: {principals: ['']}}]}]}", "has an empty value"),
         ("{rules: [{from: [{source: {serviceAccounts: [a], namespaces: [b]}}]}]}", "can't stand beside"),
         ("{provider: {name: x}}", "is for the action CUSTOM only"),
-        ("{targetRefs: [{kind: Service}]}", "policies are for workloads here"),
+        ("{targetRefs: [{kind: Service}]}", "only proxies of Gateways can be found by a reference"),
         ("{selector: {matchLabels: {app: 'a*'}}}", "has a wildcard"),
     ],
 )

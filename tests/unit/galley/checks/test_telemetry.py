@@ -110,10 +110,14 @@ def test_what_this_mesh_does_not_read_of_mesh_config_is_refused() -> None:
             },
             "spec sets selector and targetRef, of which only one may be set",
         ),
-        ({"selector": {"matchLabels": {"a": "b*"}}}, "spec.selector.matchLabels 'a': 'b*' is no label"),
+        (
+            {"selector": {"matchLabels": {"a": "b*"}}},
+            "spec.selector.matchLabels.a has a wildcard, which labels are not compared by",
+        ),
         (
             {"targetRefs": [{"kind": "Service", "name": "a"}]},
-            "spec.targetRefs[0] refers to core/Service: only proxies of Gateways can be found by a reference",
+            "spec.targetRefs[0] refers to core/Service: only proxies of Gateways can be found by a reference, "
+            "and others are for Istio's waypoints, which are not here",
         ),
         (
             {"tracing": [{"providers": [{"name": "a"}, {"name": "b"}]}]},

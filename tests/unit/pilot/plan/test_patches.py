@@ -16,8 +16,8 @@ from galley.kinds.envoy_filter import (
     Patch,
     PatchContext,
     ProxyMatch,
-    TargetReference,
 )
+from galley.kinds.selector import TargetReference
 from galley.kinds.service_entry import LabelSelector
 from pilot.model.agent import Agent
 from pilot.model.proxy import OutboundView, ProxyView, parse_proxy

@@ -10,6 +10,7 @@ import pytest
 from galley.config import ConfigObject
 from galley.kinds import sidecar as kind
 from galley.kinds.destination_rule import ConnectionPoolSettings, TCPSettings
+from galley.kinds.mesh_config import ROOT_NAMESPACE
 from galley.kinds.service_entry import LabelSelector
 from galley.kinds.virtual_service import Destination, HTTPMirrorPolicy, HTTPRoute, PortSelector
 from pilot import ir
@@ -19,7 +20,7 @@ from pilot.model.service import Protocol
 from pilot.plan.index import Index
 from pilot.plan.proxy import plan_endpoints, plan_inbound, plan_outbound, reduce_view
 from pilot.plan.reach import reachable, reachable_service
-from pilot.plan.sidecar_scope import ROOT_NAMESPACE, scoped
+from pilot.plan.sidecar_scope import scoped
 from tests.unit.pilot.plan.world import HTTP, TCP, endpoint, index, service, to, virtual_service
 
 SHOP = (("app", "shop"),)
