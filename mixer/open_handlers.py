@@ -91,9 +91,11 @@ class OpenHandler:
 
     async def _awaited(self, waiting: Awaitable[Any], answer: type | tuple[type, ...], timeout: float) -> Any:
         try:
+            if asyncio.current_task() is None:
+                await asyncio.sleep(0)  # the server begins calls outside of a task, and goes on in one
             async with asyncio.timeout(timeout):
                 got = await waiting
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             self._guard.abandoned()
             raise
         except TimeoutError as error:

@@ -1,17 +1,17 @@
 """Sockets for `connection`: a gRPC server whose small calls cost tens of microseconds.
 
 A route's handler gets the bytes of the request and gives those of the answer; what it means is its owner's affair. A
-handler that answers at once costs no task. One task per call otherwise, ended with the call: by its deadline, by the
-caller's cancellation, by the end of the connection.
+handler that need not wait costs no task, be it a coroutine or not. One task per call otherwise, ended with the call: by
+its deadline, by the caller's cancellation, by the end of the connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from functools import partial
 from typing import Any, Protocol, cast
 
 import attrs
@@ -60,7 +60,8 @@ class Inlet(Protocol):
         """The caller went away; `ended` will not be called."""
 
 
-Unary = Callable[[bytes, Call], bytes | Awaitable[bytes]]
+Unary = Callable[[bytes, Call], bytes | Coroutine[Any, Any, bytes]]
+"""A coroutine begins outside of a task: what needs one (`asyncio.timeout`) comes after a first `asyncio.sleep(0)`."""
 
 
 @attrs.frozen
@@ -227,13 +228,18 @@ class _Socket(asyncio.Protocol):
 
     def _run(self, number: int, running: _Running, handler: Unary, body: bytes) -> None:
         answer = handler(body, running.call)
-        if isinstance(answer, bytes):
-            self._connection.answer(number, answer)
-            self._finish(number)
-        else:
-            running.task = self._loop.create_task(self._wait(number, running, _coroutine(answer)))
+        if not isinstance(answer, bytes):
+            try:
+                waits_for = answer.send(None)
+            except StopIteration as done:
+                answer = done.value
+            else:
+                running.task = self._loop.create_task(self._wait(number, running, _Begun(answer, waits_for)))
+                return
+        self._connection.answer(number, answer)
+        self._finish(number)
 
-    async def _wait(self, number: int, running: _Running, answer: Coroutine[Any, Any, bytes]) -> None:
+    async def _wait(self, number: int, running: _Running, answer: _Begun) -> None:
         try:
             async with asyncio.timeout_at(running.call.deadline):
                 body = await answer
@@ -276,11 +282,26 @@ class _Socket(asyncio.Protocol):
             running.inlet.cancelled()
 
 
-def _coroutine(answer: Awaitable[bytes]) -> Coroutine[Any, Any, bytes]:
-    if inspect.iscoroutine(answer):
-        return answer
+@attrs.frozen(eq=False)
+class _Begun:
+    """The rest of a coroutine that waits for something: awaited once, in a task."""
 
-    async def wait() -> bytes:
-        return await answer
+    coroutine: Coroutine[Any, Any, bytes]
+    waits_for: Any
+    """What it gave when it first waited: a future, or nothing for a turn of the loop."""
 
-    return wait()
+    def __await__(self) -> Generator[Any, Any, bytes]:
+        waits_for = self.waits_for
+        while True:
+            step: Callable[[], Any]
+            try:
+                sent = yield waits_for
+            except BaseException as error:  # noqa: BLE001 a cancellation, say: the coroutine's own affair
+                step = partial(self.coroutine.throw, error)
+            else:
+                step = partial(self.coroutine.send, sent)
+            try:
+                waits_for = step()
+            except StopIteration as done:
+                answer: bytes = done.value
+                return answer

@@ -38,6 +38,23 @@ async def slow(body: bytes, call: Call) -> bytes:
     return b"slow"
 
 
+async def at_once(body: bytes, call: Call) -> bytes:
+    assert asyncio.current_task() is None
+    if body == b"rpc":
+        raise RpcError(7, "not you")
+    return body
+
+
+async def late(body: bytes, call: Call) -> bytes:
+    """Waits for a future outside of a task, and goes on in one."""
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.01, future.set_result, body)
+    got: bytes = await future
+    async with asyncio.timeout(5):
+        await asyncio.sleep(0)
+    return got
+
+
 def failing(body: bytes, call: Call) -> bytes:
     if body == b"rpc":
         raise RpcError(7, "not you")
@@ -49,6 +66,8 @@ ROUTES = Routes(
         "/t.T/Echo": lambda body, call: body,
         "/t.T/Meta": lambda body, call: f"{call.metadata['x-a']} {call.peer}".encode(),
         "/t.T/Slow": slow,
+        "/t.T/AtOnce": at_once,
+        "/t.T/Late": late,
         "/t.T/Fail": failing,
     },
     {"/t.T/Count": Count},
@@ -111,6 +130,34 @@ async def test_a_slow_call_does_not_hold_up_others_and_ends_at_its_deadline(chan
     assert await call(channel, "Echo", b"quick") == b"quick"
     assert (await slowly)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
     assert await call(channel, "Slow", b"0") == b"slow"
+
+
+async def test_a_coroutine_that_need_not_wait_costs_no_task(channel: grpc.aio.Channel) -> None:
+    assert await call(channel, "AtOnce", b"now") == b"now"
+    assert await code(channel, "AtOnce", b"rpc") == (grpc.StatusCode.PERMISSION_DENIED, "not you")
+
+
+async def test_a_coroutine_that_waits_goes_on_in_a_task(channel: grpc.aio.Channel) -> None:
+    assert await call(channel, "Late", b"soon") == b"soon"
+
+
+async def test_a_call_that_its_caller_gives_up_is_cancelled_where_it_waits() -> None:
+    ended: list[str] = []
+
+    async def waiting(body: bytes, call: Call) -> bytes:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+        return b""
+
+    made = Server(Routes({"/t.T/Wait": waiting}))
+    port = await made.listen("127.0.0.1", 0)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        assert (await code(channel, "Wait", b"", timeout=0.2))[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+    await made.close(grace=5)
+    assert ended == ["cancelled"]
 
 
 async def test_streams_of_messages(channel: grpc.aio.Channel) -> None:
