@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping
 
+from galley.kinds.mixer import HeaderOperation
 from mixer.attributes import Reference
 from mixer.matching import awaited
 from mixer.placement import RemoteError, denials
@@ -37,6 +38,7 @@ def remote_needs(rules: RuleSet, known: Mapping[str, str]) -> MixerNeeds:
         fail_open=bool(asked) and all(rule.failure.open for rule in asked),
         deadline=datetime.timedelta(seconds=max((_longest(rule.failure) for rule in asked), default=0.0)),
         changes_requests=any(rule.request_headers for rule in asked),
+        strips_responses=any(_strips(rule) for rule in asked),
         retries=max((rule.failure.retries for rule in asked), default=0),
         report=bool(told),
         request_headers=_headers(references, "request.headers"),
@@ -56,6 +58,10 @@ def _denials(rules: RuleSet, asked: Iterable[CompiledRule], known: Mapping[str, 
 def _asks(rule: CompiledRule, charged: bool) -> bool:
     checks = rule.calls.get(Phase.CHECK) or rule.request_headers or rule.response_headers
     return bool(checks or (charged and rule.calls.get(Phase.QUOTA)))
+
+
+def _strips(rule: CompiledRule) -> bool:
+    return any(each.operation is HeaderOperation.REMOVE for each in rule.response_headers)
 
 
 def _in_scope(rules: RuleSet, rule: CompiledRule, known: Mapping[str, str]) -> bool:

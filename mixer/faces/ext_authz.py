@@ -1,14 +1,15 @@
 """Envoy's external authorization: a request's attributes, and a verdict as Envoy's answer.
 
 envoy/service/auth/v3/external_auth.proto. The path is what Envoy routes by (normalized before any filter), and the host
-is compared without case, so rules see one form of both. A header operation that the protocol cannot carry (taking a
-header off the answer) is Pilot's to print; `REMOVE` of response headers is therefore left out here.
+is compared without case, so rules see one form of both. The one header operation that the protocol does not have, to
+take a header off a service's answer, goes as metadata of the request to a filter that Pilot puts there
+(`pilot.envoy.mixer`).
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -24,6 +25,7 @@ from mixer.http2.server import Call, RpcError
 from mixer.result import NO_DIRECTIVE, HeaderEdit, QuotaArgs, Verdict
 from mixer.status import Code, Status, http_status
 from pilot.envoy import codec
+from pilot.envoy.mixer import REMOVED
 
 PATH = "/envoy.service.auth.v3.Authorization/Check"
 CheckRequest = codec.message(auth.CheckRequest)
@@ -104,25 +106,45 @@ def response(verdict: Verdict) -> bytes:
         if not directive.request_headers and not directive.response_headers:
             passed: bytes = _PASSED
             return passed
+        requests, responses = settled(directive.request_headers), settled(directive.response_headers)
         passing = {
-            "headers": _options(directive.request_headers),
-            "response_headers_to_add": _options(directive.response_headers),
-            "headers_to_remove": [
-                edit.name for edit in directive.request_headers if edit.operation is HeaderOperation.REMOVE
-            ],
+            "headers": _options(requests),
+            "response_headers_to_add": _options(responses),
+            "headers_to_remove": _removed(requests),
         }
-        answer = CheckResponse(status={"code": 0}, ok_response=passing)
+        taken = _removed(responses)
+        metadata = {REMOVED: taken} if taken else None
+        answer = CheckResponse(status={"code": 0}, ok_response=passing, dynamic_metadata=metadata)
     else:
         code = directive.direct_response_code or http_status(verdict.status.code)
         body = directive.direct_response_body if directive.direct_response_code else verdict.status.message
         status = {"code": verdict.status.code or Code.PERMISSION_DENIED, "message": verdict.status.message}
-        refusal = {"status": {"code": code}, "body": body, "headers": _options(directive.response_headers)}
+        headers = _options(settled(directive.response_headers))
+        refusal = {"status": {"code": code}, "body": body, "headers": headers}
         answer = CheckResponse(status=status, denied_response=refusal)
     told: bytes = answer.SerializeToString()
     return told
 
 
-def _options(edits: tuple[HeaderEdit, ...]) -> list[dict[str, Any]]:
+def settled(edits: Iterable[HeaderEdit]) -> tuple[HeaderEdit, ...]:
+    """What the operations come to, one after the other: Envoy adds first and removes last, whatever their order."""
+    left: dict[str, list[HeaderEdit]] = {}
+    for edit in edits:
+        before = left.setdefault(edit.name.lower(), [])
+        if edit.operation is not HeaderOperation.APPEND:
+            before[:] = [edit]
+        elif before and before[0].operation is HeaderOperation.REMOVE:
+            before[:] = [attrs.evolve(edit, operation=HeaderOperation.REPLACE)]
+        else:
+            before.append(edit)
+    return tuple(edit for each in left.values() for edit in each)
+
+
+def _removed(edits: Iterable[HeaderEdit]) -> list[str]:
+    return [edit.name for edit in edits if edit.operation is HeaderOperation.REMOVE]
+
+
+def _options(edits: Iterable[HeaderEdit]) -> list[dict[str, Any]]:
     return [
         {"header": {"key": edit.name, "value": edit.value}, "append_action": _ACTIONS[edit.operation]}
         for edit in edits

@@ -7,6 +7,7 @@ from typing import Any
 from envoy_data_plane.envoy.config.accesslog import v3 as accesslog_library
 from envoy_data_plane.envoy.extensions.access_loggers.grpc import v3 as grpc_library
 from envoy_data_plane.envoy.extensions.filters.http.ext_authz import v3 as http_library
+from envoy_data_plane.envoy.extensions.filters.http.lua import v3 as lua_library
 from envoy_data_plane.envoy.extensions.filters.network.ext_authz import v3 as network_library
 from envoy_data_plane.envoy.extensions.retry.host.previous_hosts import v3 as previous_hosts_library
 
@@ -19,6 +20,19 @@ STAT = "mixer"
 TOKENS = "envoy.filters.http.jwt_authn"
 """The filter that leaves what it verified of tokens in metadata, which Mixer's `request.auth.*` come from."""
 
+CHECK = "envoy.filters.http.ext_authz"
+REMOVED = "mesh-removed-response-headers"
+"""What Mixer's answer says in metadata, under the name of the filter that asked: names of headers."""
+
+_REMOVING = f"""\
+function envoy_on_response(handle)
+  local told = handle:streamInfo():dynamicMetadata():get("{CHECK}")
+  for _, name in ipairs(told and told["{REMOVED}"] or {{}}) do
+    handle:headers():remove(name)
+  end
+end
+"""
+
 _UNREACHABLE = "connect-failure,refused-stream,reset,unavailable"
 
 _PREVIOUS_HOSTS = {
@@ -26,6 +40,7 @@ _PREVIOUS_HOSTS = {
     "typed_config": codec.pack(codec.message(previous_hosts_library.PreviousHostsPredicate)()),
 }
 _HttpCheck = codec.message(http_library.ExtAuthz)
+_Lua = codec.message(lua_library.Lua)
 _TcpCheck = codec.message(network_library.ExtAuthz)
 _AccessLog = codec.message(accesslog_library.AccessLog)
 _HttpLog = codec.message(grpc_library.HttpGrpcAccessLogConfig)
@@ -45,6 +60,11 @@ def http_check(value: ir.Mixer) -> Any:
         metadata_context_namespaces=[TOKENS],
         stat_prefix=STAT,
     )
+
+
+def response_headers_removed() -> Any:
+    """envoy.extensions.filters.http.lua.v3.Lua: ext_authz can add to a service's answer and take nothing off it."""
+    return _Lua(default_source_code={"inline_string": _REMOVING})
 
 
 def tcp_check(value: ir.Mixer) -> Any:

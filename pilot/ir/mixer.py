@@ -20,6 +20,8 @@ class Mixer:
     """Tries more, where Mixer can't be reached."""
     clear_route: bool = False
     """Whether an answer may change headers that routes look at."""
+    strips_responses: bool = False
+    """Whether an answer may take headers off what the service answers."""
     report: bool = False
     request_headers: tuple[str, ...] = ()
     response_headers: tuple[str, ...] = ()

@@ -47,14 +47,16 @@ class MixerNeeds:
 
     `check`: every request or connection is asked for first; `fail_open` says what it comes to where no answer comes
     within `deadline`. `report`: what has passed is told, with these headers. `changes_requests`: a check may change
-    headers, by which routes may be chosen. `retries`: how often a Mixer that can't be reached is tried again. Where
-    `denials` are given, HTTP needs no check: these are all it comes to.
+    headers, by which routes may be chosen; `strips_responses`: it may take some off the service's answer. `retries`:
+    how often a Mixer that can't be reached is tried again. Where `denials` are given, HTTP needs no check: these are
+    all it comes to.
     """
 
     check: bool = False
     fail_open: bool = False
     deadline: datetime.timedelta = datetime.timedelta(0)
     changes_requests: bool = False
+    strips_responses: bool = False
     retries: int = 0
     report: bool = False
     request_headers: tuple[str, ...] = ()

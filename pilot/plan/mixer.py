@@ -144,6 +144,7 @@ def _call(needs: MixerNeeds, known: Mapping[str, str], *, check: bool) -> ir.Mix
             fail_open=needs.fail_open,
             deadline=needs.deadline,
             clear_route=needs.changes_requests,
+            strips_responses=needs.strips_responses,
             retries=needs.retries,
         )
     if needs.report:

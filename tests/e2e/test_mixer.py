@@ -86,6 +86,7 @@ spec:
   - {name: x-secret, operation: REMOVE}
   responseHeaderOperations:
   - {name: x-judged, values: ['"yes"']}
+  - {name: x-plain, operation: REMOVE}
 ---
 apiVersion: config.istio.io/v1alpha2
 kind: rule
@@ -205,6 +206,13 @@ def test_a_passed_check_changes_headers_by_what_it_knows(world: World) -> None:
     assert arrived["x-workload"] == "guarded"
     assert "x-secret" not in arrived
     assert reply.headers["x-judged"] == "yes"
+
+
+def test_a_passed_check_takes_headers_off_the_answer(world: World) -> None:
+    assert "x-plain" in world.client.get("lenient").headers
+    assert "x-plain" not in world.client.get("guarded").headers
+    refused = world.client.get("guarded", headers={"x-user": "mallory"})
+    assert (refused.status, "x-judged" in refused.headers) == (403, False)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from pilot.envoy.filters.cors import cors
 from pilot.envoy.filters.dynamic_forward_proxy import dynamic_forward_proxy
 from pilot.envoy.filters.fault import fault
 from pilot.envoy.filters.grpc_web import grpc_web
-from pilot.envoy.filters.mixer_check import mixer_check
+from pilot.envoy.filters.mixer_check import mixer_check, mixer_removal
 from pilot.envoy.filters.router import router
 
 HTTP_FILTERS: tuple[Callable[[ir.HttpConnectionManager], Any | None], ...] = (
     grpc_web,
     mixer_check,
+    mixer_removal,
     fault,
     cors,
     dynamic_forward_proxy,

@@ -51,6 +51,13 @@ def test_header_operations_alone_are_asked_for() -> None:
     found = needs(rule("a", requestHeaderOperations=[{"name": "x", "values": ['"1"']}]))
     assert found.check
     assert found.changes_requests
+    assert not found.strips_responses
+
+
+def test_answers_are_stripped_only_where_a_rule_says_so() -> None:
+    added, removed = {"name": "x", "values": ['"1"']}, {"name": "y", "operation": "REMOVE"}
+    assert not needs(rule("a", responseHeaderOperations=[added])).strips_responses
+    assert needs(rule("a", responseHeaderOperations=[added, removed])).strips_responses
 
 
 def test_quotas_are_asked_for_where_requests_cost_some() -> None:

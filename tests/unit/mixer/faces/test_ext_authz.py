@@ -14,6 +14,7 @@ from mixer.faces.ext_authz import CheckRequest, CheckResponse, ExtAuthz
 from mixer.http2.server import Call, RpcError
 from mixer.result import HeaderEdit, RouteDirective, Verdict
 from mixer.status import Code, Status
+from pilot.envoy.mixer import REMOVED
 from tests.unit.mixer.configuration import handler, instance, rule, sound
 
 TOLD = "context.reporter.kind=inbound&destination.service.host=web.service.consul&request.size=9&no.such=1"
@@ -100,6 +101,33 @@ def test_header_operations_travel_with_the_pass() -> None:
     ]
     assert list(passed.headers_to_remove) == ["c"]
     assert [each.header.key for each in passed.response_headers_to_add] == ["a", "b"]
+
+
+def test_what_is_taken_off_the_answer_goes_as_metadata() -> None:
+    edits = (HeaderEdit("a", "", HeaderOperation.REMOVE), HeaderEdit("b", "1", HeaderOperation.REPLACE))
+    answer = CheckResponse.FromString(ext_authz.response(Verdict(directive=RouteDirective((), edits))))
+    assert json_format.MessageToDict(answer.dynamic_metadata) == {REMOVED: ["a"]}
+    refused = Verdict(Status(Code.PERMISSION_DENIED), directive=RouteDirective((), edits, 403))
+    denied = CheckResponse.FromString(ext_authz.response(refused)).denied_response
+    assert [each.header.key for each in denied.headers] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("operations", "left"),
+    [
+        ("REPLACE x=1, REMOVE X", "REMOVE X"),
+        ("REMOVE x, REPLACE x=1", "REPLACE x=1"),
+        ("REMOVE x, APPEND x=1, APPEND x=2", "REPLACE x=1, APPEND x=2"),
+        ("APPEND x=1, REPLACE y=2, APPEND x=3", "APPEND x=1, APPEND x=3, REPLACE y=2"),
+        ("REPLACE x=1, REPLACE x=2", "REPLACE x=2"),
+    ],
+)
+def test_operations_on_one_header_come_to_what_they_are_one_after_the_other(operations: str, left: str) -> None:
+    def read(text: str) -> tuple[HeaderEdit, ...]:
+        words = [(word, *rest.partition("=")[::2]) for word, rest in (each.split(" ") for each in text.split(", "))]
+        return tuple(HeaderEdit(name, value, HeaderOperation[word]) for word, name, value in words)
+
+    assert ext_authz.settled(read(operations)) == read(left)
 
 
 @pytest.mark.parametrize(
