@@ -133,7 +133,8 @@ class _Judge:
 
     def operation(self, said: Operation) -> bool:
         return (
-            self._holds(said.hosts, (), lambda value: self._host(value, self.denies), http=True)
+            (self.denies or self._names_one_host() or not (said.hosts or said.not_hosts) or not self.request.http)
+            and self._holds(said.hosts, (), lambda value: self._host(value, self.denies), http=True)
             and self._holds((), said.not_hosts, lambda value: self._host(value, not self.denies), http=True)
             and self._holds(said.ports, said.not_ports, lambda value: int(value) == self.request.port)
             and self._holds(said.methods, said.not_methods, lambda value: like(value, self.request.method), http=True)
@@ -206,9 +207,20 @@ class _Judge:
     def _remote_ip(self, value: str) -> bool:
         return within(self.request.remote_ip or self.request.source_ip, value)
 
+    def _names_one_host(self) -> bool:
+        """Whether the request says one host, and not several headers joined, user names and the like."""
+        host = self.request.host.removesuffix(":") if self.request.host.count(":") == 1 else self.request.host
+        name, bracket, port = host.partition("]") if host.startswith("[") else host.partition(":")
+        if bracket == "]":
+            return set(name[1:].lower()) <= set("0123456789abcdef:.") and len(name) > 1 and _is_port(port)
+        parts = name.removesuffix(".").split(".")
+        return all(re.fullmatch("[A-Za-z0-9_-]+", each) for each in parts) and (not bracket or port.isdecimal())
+
     def _host(self, value: str, lenient: bool) -> bool:
+        if lenient and self.denies and not self._names_one_host():
+            return True
         have, wanted = self.request.host.lower(), value.lower()
-        ways = {have, re.sub(r":[0-9]+$", "", have)} if lenient else {have}
+        ways = {have, re.sub(r":[0-9]*$", "", have)} if lenient else {have}
         ways |= {each.removesuffix(".") for each in ways} if lenient else set()
         return any(like(wanted, each) for each in ways if each)
 
@@ -233,6 +245,10 @@ class _Judge:
             have = have.get(name) if isinstance(have, Mapping) else None
         texts = have if isinstance(have, list | tuple) else (have,)
         return any(isinstance(each, str) and bool(each) and like(value, each) for each in texts)
+
+
+def _is_port(text: str) -> bool:
+    return not text or re.fullmatch(":[0-9]*", text) is not None
 
 
 def like(value: str, have: str) -> bool:

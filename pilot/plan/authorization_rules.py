@@ -1,7 +1,8 @@
 """One rule of an AuthorizationPolicy as conditions on what is asked for and on who asks. Pure.
 
 Called by `pilot.plan.authorization`. Hosts are compared without case; where a policy denies, also without the port and
-the dot at the end that a client may add, so that neither gets around it.
+the dot at the end that a client may add, so that neither gets around it. What is written as no single host counts as
+every host that a rule denies, and is allowed by no rule that looks at hosts.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from pilot.ir.authorization import Condition as Term
 from pilot.ir.routes import MatchKind, StringMatch
 
 SPIFFE = "spiffe://"
+ONE_HOST = r"([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?"
+"""A name or an address, and a port. Envoy makes one value of several Host headers, joined by commas: that is none."""
 LOCAL = "cluster.local"
 """In a principal, the mesh's own trust domain whatever it is called (Istio's convention)."""
 Make = Callable[[str], Term]
@@ -86,13 +89,18 @@ class _Maker:
         not_hosts = self._either((), said.not_hosts, lambda text: host(text, lenient=not self.denies), http)
         return all_of(
             (
-                hosts,
+                self._plain(any_of((hosts, _MALFORMED)) if self.denies and said.hosts and http else hosts, said),
                 not_hosts,
                 self._either(said.ports, said.not_ports, self.port),
                 self._either(said.methods, said.not_methods, lambda text: HeaderIs(":method", match(text)), http),
                 self._either(said.paths, said.not_paths, path, http),
             )
         )
+
+    def _plain(self, hosts: Term, said: Operation) -> Term:
+        """Where a rule that allows looks at hosts, only those that are written as one host pass."""
+        looks = self.where.http and not self.denies and (said.hosts or said.not_hosts)
+        return all_of((hosts, negated(_MALFORMED))) if looks else hosts
 
     def condition(self, said: Condition) -> Term:
         make = self._attribute(said.key)
@@ -149,6 +157,9 @@ class _Maker:
         return PeerIs(regex(f"{SPIFFE}[^/]+/ns/{glob(namespace)}/sa/{glob(name)}"))
 
 
+_MALFORMED: Term = Not(HeaderIs(":authority", StringMatch(MatchKind.REGEX, ONE_HOST)))
+
+
 def _client_address(text: str) -> Term:
     return address(Address.CLIENT, text)
 
@@ -176,7 +187,7 @@ def host(text: str, *, lenient: bool) -> Term:
     if not lenient or text == "*" or (text.endswith("*") and not text.startswith("*")):
         return HeaderIs(":authority", match(text, ignore_case=True))
     anything, rest = (".*", text[1:]) if text.startswith("*") else ("", text)
-    return HeaderIs(":authority", regex(f"(?i){anything}{re.escape(rest)}\\.?(:[0-9]+)?"))
+    return HeaderIs(":authority", regex(f"(?i){anything}{re.escape(rest)}\\.?(:[0-9]*)?"))
 
 
 def request_principal(text: str) -> Term:

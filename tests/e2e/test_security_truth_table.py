@@ -199,6 +199,30 @@ def test_no_spelling_of_a_host_gets_around_a_denial(table: Table, host: str) -> 
         assert _status(connection, Request(host=host), "/") == 403
 
 
+TWICE = {
+    "two hosts, the denied one first": b"GET / HTTP/1.1\r\nHost: web.example\r\nHost: x\r\n\r\n",
+    "two hosts, the denied one last": b"GET / HTTP/1.1\r\nHost: x\r\nHost: web.example\r\n\r\n",
+    "the denied one twice": b"GET / HTTP/1.1\r\nHost: web.example\r\nHost: web.example\r\n\r\n",
+    "a list": b"GET / HTTP/1.1\r\nHost: x,web.example\r\n\r\n",
+    "a user": b"GET / HTTP/1.1\r\nHost: me@web.example\r\n\r\n",
+    "two dots": b"GET / HTTP/1.1\r\nHost: web.example..\r\n\r\n",
+    "no port": b"GET / HTTP/1.1\r\nHost: web.example:\r\n\r\n",
+    "a port in letters": b"GET / HTTP/1.1\r\nHost: web.example:http\r\n\r\n",
+    "two ports": b"GET / HTTP/1.1\r\nHost: web.example:80:80\r\n\r\n",
+    "escaped": b"GET / HTTP/1.1\r\nHost: web%2eexample\r\n\r\n",
+    "the target says it": b"GET http://web.example/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    "the target says it, with a user": b"GET http://me@web.example/ HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+"""Requests that a workload might take for the denied host; of a target and a Host header, Envoy hands on the first."""
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_no_second_host_gets_around_a_denial(table: Table, case: str) -> None:
+    with contextlib.closing(table.connect(table.http["deny-host"], "web")) as connection:
+        connection.sendall(TWICE[case])
+        assert connection.recv(65536).split()[1] == b"403"
+
+
 def test_what_the_documentation_says_outright() -> None:
     """Examples of Istio's pages, so that the evaluator itself is held to something."""
     web, admin = Request(principal=PRINCIPALS["web"]), Request(principal=PRINCIPALS["admin"])

@@ -119,5 +119,9 @@ REQUESTS: tuple[Request, ...] = (
     Request(path="/healthz", method="POST", host="sub.web.example"),
     Request(path="/page.html", method="DELETE", remote_ip="192.0.2.7", headers={"X-TENANT": "c"}),
     Request(path="/Admin", method="POST", remote_ip="192.0.2.9", host="web.example.evil.com"),
+    Request(path="/page.html", host="web.example,shop.org"),
+    Request(path="/healthz", host="user@web.example"),
+    Request(path="/healthz", host="[::1]:80"),
+    Request(path="/healthz", host="Web.Example:"),
 )
 """Each is asked by everybody of PRINCIPALS."""
