@@ -196,7 +196,8 @@ def test_a_rule_refuses_whom_it_means_and_nobody_else(world: World) -> None:
     assert (refused.status, refused.text) == (403, "refusing.istio-system:not you")
     assert world.status("guarded", x_user="alice") == 200
     assert world.status("lenient", x_user="alice") == 200
-    assert world.status("lenient", x_user="mallory") == 403
+    # This one is open where no answer comes in time, which on a busy machine the first may not.
+    eventually(lambda: world.status("lenient", x_user="mallory") == 403, "the lenient one refuses too")
 
 
 def test_a_passed_check_changes_headers_by_what_it_knows(world: World) -> None:
