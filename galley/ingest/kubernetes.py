@@ -247,7 +247,9 @@ class _Loop:
 
     def _status(self) -> Iterator[SourceEvent]:
         reasons = [f"kinds are not known: {self._undiscovered}"] if self._undiscovered else []
-        reason = "; ".join(reasons + self._mirror.trouble())
+        # Said as soon as it is seen: whoever watches the kind may take longer to hear of it than we hold its objects.
+        absent = [f"this cluster has no {each.path}" for served in self._gone for each in self._resources[served]]
+        reason = "; ".join(dict.fromkeys([*reasons, *absent, *self._mirror.trouble()]))
         told = self._discovered and self._mirror.loaded
         if reason != self._reason and (reason or told):
             self._reason = reason
