@@ -14,7 +14,7 @@ from mixer.expression.error import ExpressionError, Position
 from mixer.expression.parser import parse
 from mixer.expression.syntax import Invoke, Name, Node, Select, Subscript, children
 
-_FUNCTIONS = frozenset({"has", "contains", "startsWith", "endsWith", "matches", "size", "int", "double", "string"})
+_FUNCTIONS = frozenset({"has", "contains", "startsWith", "endsWith", "matches", "size", "int", "double"})
 _ATTRIBUTES = frozenset(
     [
         "request",

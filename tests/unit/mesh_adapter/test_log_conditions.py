@@ -32,6 +32,7 @@ def test_what_envoy_reads_passes(expression: str) -> None:
         ("response.code >=", "is no condition in CEL: 1:"),
         ('request.host | "x" == "y"', "is not CEL at 1:"),
         ("ip(source.address) == ip('1.1.1.1')", "calls ip at 1:"),
+        ("string(response.code) == '200'", "calls string at 1:"),
         ("responses.code == 1", "names responses at 1:1, which is not known"),
     ],
 )
