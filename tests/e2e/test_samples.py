@@ -212,8 +212,15 @@ def test_httpbin_s_circuit_breaker_trips(shared: Mesh, client: Sidecar) -> None:
     shared.apply("sample-breaking.yaml", text.replace("httpbin\n", "httpbin-breaking\n"))
     cluster = "cluster.outbound|8000||httpbin-breaking.service.consul"
     eventually(lambda: client.get("httpbin-breaking").status == 200, "httpbin served")
-    breaking.behave(delay=0.3)
-    replies = client.batch("httpbin-breaking", 10, connections=10)
+    breaking.behave(delay=1.0)  # all ten are there before the first is answered
+    replies: list[Reply] = []
+
+    def tripped() -> bool:
+        """The proxy may hear of the rule after the service is served."""
+        replies[:] = client.batch("httpbin-breaking", 10, connections=10)
+        return any(reply.status == 503 for reply in replies)
+
+    eventually(tripped, "requests over the limit refused")
     statuses = Counter(reply.status for reply in replies)
     assert statuses.keys() == {200, 503}
     assert statuses[200] <= 4
